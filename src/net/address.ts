@@ -1,0 +1,58 @@
+import { isIPv4, isIPv6, SocketAddress } from 'node:net';
+
+/** An IP address and a port; IPv6 without brackets. */
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+export type Family = 'ipv4' | 'ipv6';
+
+/** The family of an IP address, or undefined where `host` is a name. Brackets round IPv6 are allowed. */
+export function familyOf(host: string): Family | undefined {
+  if (isIPv4(host)) return 'ipv4';
+  return isIPv6(unbracket(host)) ? 'ipv6' : undefined;
+}
+
+/** `[2001:db8::1]` → `2001:db8::1`; anything else as it is. */
+export function unbracket(host: string): string {
+  return host.charCodeAt(0) === 0x5b && host.endsWith(']') ? host.slice(1, -1) : host;
+}
+
+/** The form that goes into a URI or a Via: IPv6 in brackets (RFC 3261 25.1 IPv6reference). */
+export function bracket(host: string): string {
+  return host.includes(':') && host.charCodeAt(0) !== 0x5b ? `[${host}]` : host;
+}
+
+/**
+ * One spelling for each host, so that hosts can be compared as strings: IPv6 compressed and without brackets,
+ * IPv4-mapped IPv6 as IPv4 (RFC 5118 4.8), names in lower case without a trailing dot.
+ */
+export function normalizeHost(host: string): string {
+  if (isIPv4(host)) return host;
+  const bare = unbracket(host);
+  if (isIPv6(bare)) {
+    const zone = bare.indexOf('%');
+    const canonical = new SocketAddress({ family: 'ipv6', address: zone < 0 ? bare : bare.slice(0, zone) })
+      .address;
+    const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(canonical);
+    return mapped ? mapped[1]! : canonical;
+  }
+  const lower = bare.toLowerCase();
+  return lower.endsWith('.') ? lower.slice(0, -1) : lower;
+}
+
+/** `10.0.0.5:5060`, `[2001:db8::1]:5060`. */
+export function formatEndpoint(endpoint: Endpoint): string {
+  return `${bracket(endpoint.address)}:${endpoint.port}`;
+}
+
+/** True for 0.0.0.0 and ::. */
+export function isUnspecified(address: string): boolean {
+  return address === '0.0.0.0' || /^[0:]+$/.test(address);
+}
+
+/** True where `text` is a whole number from 1 to 65535 in decimal digits. */
+export function isPort(text: string): boolean {
+  return /^[1-9]\d{0,4}$/.test(text) && Number(text) <= 65535;
+}
