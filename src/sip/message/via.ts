@@ -1,0 +1,113 @@
+import { findOutside, isSpace, parseInteger, skipSpace, tokenEnd, trimEnd } from './grammar.ts';
+import { paramValue, withoutParam } from './params.ts';
+
+/** One hop of a Via header field (RFC 3261 20.42). */
+export interface Via {
+  /** `2.0`, or what else stands there. */
+  readonly version: string;
+  /** Upper case: `UDP`, `TCP`, `TLS`, `WS`… */
+  readonly transport: string;
+  /** sent-by as written; IPv6 in brackets. */
+  readonly host: string;
+  readonly port: number | undefined;
+  /** `;branch=…;rport`, with the leading semicolon, or `''`. */
+  readonly params: string;
+  readonly branch: string | undefined;
+  readonly received: string | undefined;
+  /** `''` where it is asked for without a value (RFC 3581), undefined where it is absent. */
+  readonly rport: string | undefined;
+  /** Where this hop begins and ends in the text that it was read from. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Reads the first hop in [start, end); undefined where it is malformed. White space is allowed where 25.1 allows it. */
+export function parseVia(text: string, start: number, end: number): Via | undefined {
+  const hopEnd = findOutside(text, 0x2c, start, end);
+  const hopStart = skipSpace(text, start, hopEnd);
+  let i = word(text, hopStart, hopEnd, 'SIP');
+  i = slash(text, i, hopEnd);
+  if (i < 0) return undefined;
+  const versionStart = i;
+  i = tokenEnd(text, i, hopEnd);
+  // Another version is parsed as well, so that the request can be answered with 505.
+  const version = text.slice(versionStart, i);
+  i = slash(text, i, hopEnd);
+  if (i < 0) return undefined;
+  const transportEnd = tokenEnd(text, i, hopEnd);
+  if (transportEnd === i || transportEnd === hopEnd || !isSpace(text.charCodeAt(transportEnd)))
+    return undefined;
+  const transport = text.slice(i, transportEnd).toUpperCase();
+  i = skipSpace(text, transportEnd, hopEnd);
+  const hostStart = i;
+  if (text.charCodeAt(i) === 0x5b) {
+    i = text.indexOf(']', i) + 1;
+    if (i === 0 || i > hopEnd) return undefined;
+  } else {
+    // An unbracketed IPv6 sent-by is malformed: its colons would read as ports (RFC 5118 4.5).
+    i = tokenEnd(text, i, hopEnd);
+  }
+  if (i === hostStart) return undefined;
+  const host = text.slice(hostStart, i);
+  i = skipSpace(text, i, hopEnd);
+  let port: number | undefined;
+  if (text.charCodeAt(i) === 0x3a && i < hopEnd) {
+    const portStart = skipSpace(text, i + 1, hopEnd);
+    i = tokenEnd(text, portStart, hopEnd);
+    port = parseInteger(text.slice(portStart, i), 65535);
+    if (port === undefined) return undefined;
+    i = skipSpace(text, i, hopEnd);
+  }
+  if (i < hopEnd && text.charCodeAt(i) !== 0x3b) return undefined;
+  const lastEnd = trimEnd(text, i, hopEnd);
+  const params = text.slice(i, lastEnd);
+  return {
+    version,
+    transport,
+    host,
+    port,
+    params,
+    branch: paramValue(params, 'branch'),
+    received: paramValue(params, 'received'),
+    rport: paramValue(params, 'rport'),
+    start: hopStart,
+    end: lastEnd,
+  };
+}
+
+/**
+ * The hop as the server that received it writes it: with `received` where sent-by is not the source address or
+ * `rport` was asked for (RFC 3261 18.2.1, RFC 3581 4), and with the source port in `rport`. Undefined where
+ * nothing has to change. What the sender claimed in these two parameters is not believed.
+ */
+export function withSource(
+  via: Via,
+  sourceAddress: string,
+  sourcePort: number,
+  sameHost: boolean,
+): string | undefined {
+  const wantsPort = via.rport !== undefined;
+  if (sameHost && !wantsPort && via.received === undefined) return undefined;
+  let params = via.received === undefined ? via.params : withoutParam(via.params, 'received');
+  if (wantsPort) {
+    params =
+      via.rport === ''
+        ? params.replace(/;\s*rport\s*(?=;|$)/i, `;rport=${sourcePort}`)
+        : `${withoutParam(params, 'rport')};rport=${sourcePort}`;
+  }
+  if (!sameHost || wantsPort) params += `;received=${sourceAddress}`;
+  const port = via.port === undefined ? '' : `:${via.port}`;
+  return `SIP/${via.version}/${via.transport} ${via.host}${port}${params}`;
+}
+
+function word(text: string, at: number, end: number, expected: string): number {
+  if (at < 0 || at + expected.length > end) return -1;
+  if (text.startsWith(expected, at)) return at + expected.length;
+  return text.slice(at, at + expected.length).toUpperCase() === expected ? at + expected.length : -1;
+}
+
+function slash(text: string, at: number, end: number): number {
+  if (at < 0) return -1;
+  const i = skipSpace(text, at, end);
+  return text.charCodeAt(i) === 0x2f ? skipSpace(text, i + 1, end) : -1;
+}
