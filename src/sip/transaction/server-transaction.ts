@@ -1,0 +1,69 @@
+import type { Endpoint } from '../../net/address.ts';
+import { normalizeHost, unbracket } from '../../net/address.ts';
+import type { Clock, Timer } from '../../net/clock.ts';
+import type { Message } from '../message/message.ts';
+import { paramValue } from '../message/params.ts';
+import type { Transport } from '../transport/transport.ts';
+import type { TimerValues } from './timers.ts';
+
+/** What a server transaction needs of its surroundings. */
+export interface ServerTransactionContext {
+  readonly clock: Clock;
+  readonly timers: TimerValues;
+  /** Called once, when the transaction is over and its key is free again. */
+  terminated(key: string): void;
+}
+
+/** The transaction that a request opened with us (RFC 3261 17.2). */
+export interface ServerTransaction {
+  readonly key: string;
+  readonly request: Message;
+  readonly source: Endpoint;
+  readonly transport: Transport;
+  /** The top Via hop as it goes on and comes back: with `received` and `rport` where they were due. */
+  readonly topVia: string | undefined;
+  /** True once a final response went out. */
+  readonly completed: boolean;
+  /** Sends a response of the transaction user. Ignored where the state does not allow it any more. */
+  respond(text: string, status: number): void;
+  /** A retransmission of the request came in. */
+  retransmitted(): void;
+  /** The ACK to a final response came in (INVITE only). */
+  acknowledged(): void;
+  /** Ends at once, without a word: the agent is closing. */
+  abandon(): void;
+}
+
+/** Where responses go (RFC 3261 18.2.2, RFC 3581 4). */
+export function responseDestination(request: Message, source: Endpoint, reliable: boolean): Endpoint {
+  const via = request.via;
+  if (!via || reliable) return source;
+  const maddr = paramValue(via.params, 'maddr');
+  // Only a numeric maddr is obeyed: a name would make a response wait for DNS on the word of a stranger.
+  if (maddr !== undefined && /^[0-9.]+$|^\[/.test(maddr)) {
+    return { address: normalizeHost(unbracket(maddr)), port: via.port ?? 5060 };
+  }
+  if (via.rport !== undefined) return source;
+  return { address: source.address, port: via.port || 5060 };
+}
+
+/** A timer that is at most once pending. */
+export class SingleTimer {
+  readonly #clock: Clock;
+  #timer: Timer | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  start(callback: () => void, delayMs: number): void {
+    if (this.#timer !== undefined) this.#clock.cancel(this.#timer);
+    this.#timer = this.#clock.schedule(callback, delayMs);
+  }
+
+  stop(): void {
+    if (this.#timer === undefined) return;
+    this.#clock.cancel(this.#timer);
+    this.#timer = undefined;
+  }
+}

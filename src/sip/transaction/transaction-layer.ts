@@ -1,0 +1,175 @@
+import { type Endpoint, normalizeHost } from '../../net/address.ts';
+import type { Clock } from '../../net/clock.ts';
+import { type Message, parseMessage } from '../message/message.ts';
+import { buildResponse } from '../message/response.ts';
+import { withSource } from '../message/via.ts';
+import type { Transport } from '../transport/transport.ts';
+import type { ClientTransaction, ClientTransactionUser, OutgoingRequest } from './client-transaction.ts';
+import { InviteClientTransaction } from './invite-client.ts';
+import { InviteServerTransaction } from './invite-server.ts';
+import { NonInviteClientTransaction } from './non-invite-client.ts';
+import { NonInviteServerTransaction } from './non-invite-server.ts';
+import type { ServerTransaction } from './server-transaction.ts';
+import { rfcTimers, type TimerValues } from './timers.ts';
+import { clientTransactionKey, serverTransactionKey } from './transaction-key.ts';
+
+/** What the layer hands up. */
+export interface TransactionUser {
+  /** A new request that opened a transaction: everything but ACK. */
+  request(transaction: ServerTransaction): void;
+  /** A CANCEL; `invite` is the transaction that it names, if that is known. */
+  cancel(transaction: ServerTransaction, invite: ServerTransaction | undefined): void;
+  /** An ACK that belongs to no INVITE transaction that failed: it acknowledges a 2xx. */
+  ack(request: Message, topVia: string | undefined, source: Endpoint, transport: Transport): void;
+}
+
+export interface TransactionLayerOptions {
+  readonly clock: Clock;
+  readonly timers?: TimerValues;
+  readonly user: TransactionUser;
+  /** Server transactions at most; beyond, new requests get 503 (they are never dropped half-way). */
+  readonly maxServerTransactions?: number;
+}
+
+export interface TransactionCounters {
+  received: number;
+  unparsable: number;
+  strayResponses: number;
+  retransmissions: number;
+  overload: number;
+}
+
+/** Takes messages from the transports, finds or opens their transaction, and hands up what is new (RFC 3261 17). */
+export class TransactionLayer {
+  readonly #servers = new Map<string, ServerTransaction>();
+  readonly #clients = new Map<string, ClientTransaction>();
+  readonly #user: TransactionUser;
+  readonly #maxServers: number;
+  readonly #serverContext;
+  readonly #clientContext;
+  readonly counters: TransactionCounters = {
+    received: 0,
+    unparsable: 0,
+    strayResponses: 0,
+    retransmissions: 0,
+    overload: 0,
+  };
+
+  constructor(options: TransactionLayerOptions) {
+    const { clock, timers = rfcTimers } = options;
+    this.#user = options.user;
+    this.#maxServers = options.maxServerTransactions ?? 500_000;
+    this.#serverContext = {
+      clock,
+      timers,
+      terminated: (key: string): void => void this.#servers.delete(key),
+    };
+    this.#clientContext = {
+      clock,
+      timers,
+      terminated: (key: string): void => void this.#clients.delete(key),
+    };
+  }
+
+  get serverTransactions(): number {
+    return this.#servers.size;
+  }
+
+  get clientTransactions(): number {
+    return this.#clients.size;
+  }
+
+  /** The entry for transports. */
+  readonly receive = (text: string, source: Endpoint, transport: Transport): void => {
+    this.counters.received++;
+    const message = parseMessage(text);
+    if (!message) {
+      this.counters.unparsable++;
+      return;
+    }
+    if (message.isRequest) this.#receiveRequest(message, source, transport);
+    else this.#receiveResponse(message);
+  };
+
+  /** Opens a client transaction and sends its request. */
+  send(request: OutgoingRequest, user: ClientTransactionUser): ClientTransaction {
+    const transaction =
+      request.method === 'INVITE'
+        ? new InviteClientTransaction(request, user, this.#clientContext)
+        : new NonInviteClientTransaction(request, user, this.#clientContext);
+    this.#clients.set(transaction.key, transaction);
+    transaction.start();
+    return transaction;
+  }
+
+  /** Forgets everything, without a word on the wire. */
+  close(): void {
+    for (const transaction of [...this.#servers.values(), ...this.#clients.values()]) transaction.abandon();
+  }
+
+  #receiveRequest(request: Message, source: Endpoint, transport: Transport): void {
+    const { method } = request;
+    const via = request.via;
+    const key = serverTransactionKey(request, method === 'ACK' ? 'INVITE' : method);
+    if (!via || key === undefined) {
+      // Without a Via that can be read nobody can be answered (RFC 3261 8.2.6.2).
+      this.counters.unparsable++;
+      return;
+    }
+    const known = this.#servers.get(key);
+    if (method === 'ACK') {
+      // In Accepted the ACK is for the 2xx and belongs to the user (RFC 6026 7.1).
+      if (known && !(known instanceof InviteServerTransaction && known.state === 'accepted'))
+        known.acknowledged();
+      else
+        this.#user.ack(
+          request,
+          withSource(via, source.address, source.port, isSource(via.host, source)),
+          source,
+          transport,
+        );
+      return;
+    }
+    if (known) {
+      this.counters.retransmissions++;
+      known.retransmitted();
+      return;
+    }
+    const topVia = withSource(via, source.address, source.port, isSource(via.host, source));
+    const Transaction = method === 'INVITE' ? InviteServerTransaction : NonInviteServerTransaction;
+    const transaction = new Transaction(key, request, topVia, source, transport, this.#serverContext);
+    if (this.#servers.size >= this.#maxServers) {
+      // Said once and forgotten: the transaction is not kept, so that a flood cannot grow the table.
+      this.counters.overload++;
+      transaction.respond(
+        buildResponse(request, 503, { topVia, headers: 'Retry-After: 5\r\n', toTag: 'overload' }),
+        503,
+      );
+      transaction.abandon();
+      return;
+    }
+    this.#servers.set(key, transaction);
+    if (method === 'CANCEL') {
+      const inviteKey = serverTransactionKey(request, 'INVITE');
+      this.#user.cancel(transaction, inviteKey === undefined ? undefined : this.#servers.get(inviteKey));
+      return;
+    }
+    this.#user.request(transaction);
+  }
+
+  #receiveResponse(response: Message): void {
+    const branch = response.via?.branch;
+    const transaction =
+      branch === undefined ? undefined : this.#clients.get(clientTransactionKey(branch, response.cseqMethod));
+    // RFC 6026 8.2 forbids a stateful proxy to pass on a response that matches no transaction.
+    if (!transaction || transaction.method !== response.cseqMethod || response.defect !== undefined) {
+      this.counters.strayResponses++;
+      return;
+    }
+    transaction.receive(response);
+  }
+}
+
+function isSource(host: string, source: Endpoint): boolean {
+  return host === source.address || normalizeHost(host) === source.address;
+}
