@@ -1,0 +1,36 @@
+import type { HostAndPort, PortRange, StaticMapping } from './option-values.ts';
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+/** Which socket calls relay RTP; `off` leaves media to the endpoints. */
+export type MediaMode = 'auto' | 'koffi' | 'dgram' | 'off';
+/** Which socket calls carry SIP over UDP. */
+export type UdpMode = 'auto' | 'batched' | 'dgram';
+
+/** The `static:` section: what the static provider hands out as topology. */
+export interface StaticConfiguration {
+  readonly addresses: readonly StaticMapping[];
+}
+
+/** Every option with its value, wherever that came from. One property for each entry of the option table. */
+export interface Configuration {
+  /** Name of a cloud plugin, or `auto`. */
+  readonly provider: string;
+  /** The file that was read, if any. */
+  readonly configFile: string | undefined;
+  /** Absolute path. */
+  readonly stateDirectory: string;
+  /** Listeners in the form `udp:10.0.0.15:5060 as 203.0.113.5:5060`; empty means: plan them from the topology. */
+  readonly listen: readonly string[];
+  /** Host that every listener without an `as` of its own advertises. */
+  readonly advertise: string | undefined;
+  readonly logLevel: LogLevel;
+  readonly domains: readonly string[];
+  readonly aliases: readonly HostAndPort[];
+  /** CIDRs, in addition to those that discovery finds. */
+  readonly localNetworks: readonly string[];
+  readonly rtpPorts: PortRange;
+  readonly realm: string;
+  readonly media: MediaMode;
+  readonly udp: UdpMode;
+  readonly static: StaticConfiguration | undefined;
+}

@@ -1,0 +1,244 @@
+import { resolve } from 'node:path';
+import type { Configuration } from './configuration.ts';
+import {
+  oneOf,
+  readHost,
+  readHostAndPort,
+  readListen,
+  readNetwork,
+  readPortRange,
+  readReachableHost,
+  readRealm,
+} from './option-values.ts';
+import { defaultStateDirectory, type Machine } from './state-directory.ts';
+import { readStatic, type SectionReader } from './static-section.ts';
+
+/** What every option tells about itself: the help text and the tables of the documents are made of this. */
+interface OptionText {
+  /** `state-dir`: the flag `--state-dir`, the variable `CLOUDSIP_STATE_DIR`, the key `state-dir`. */
+  readonly name: string;
+  /** Stands for the value in the help text. */
+  readonly placeholder: string;
+  readonly summary: string;
+  /** The default in words. */
+  readonly defaultText: string;
+}
+
+interface ScalarText<Item> extends OptionText {
+  /** Completes “expected …, got …”. */
+  readonly expected: string;
+  /** Words to suggest after a typing error. */
+  readonly words?: readonly string[];
+  /** Undefined where the text is not of the expected form. */
+  readonly read: (text: string) => Item | undefined;
+}
+
+export interface SingleOption<Value> extends ScalarText<Exclude<Value, undefined>> {
+  readonly kind: 'single';
+  readonly fallback: (machine: Machine) => Value;
+  /** True for what cannot stand in the configuration file: the name of that file. */
+  readonly notInFile?: true;
+  /** True for what the commands that work on the state want to know too. */
+  readonly shared?: true;
+}
+
+/** A flag to repeat, a variable with commas, a list in the file; the strongest source replaces the others. */
+export interface ListOption<Item> extends ScalarText<Item> {
+  readonly kind: 'list';
+}
+
+/** Has a structure, so that only the configuration file can say it. */
+export interface SectionOption<Value> extends OptionText {
+  readonly kind: 'section';
+  readonly read: SectionReader<Exclude<Value, undefined>>;
+}
+
+export type OptionFor<Value> =
+  | SectionOption<Value>
+  | ([Value] extends [readonly (infer Item)[]] ? ListOption<Item> : SingleOption<Value>);
+
+/** An option whose type of value does not matter. */
+export type AnyOption = SingleOption<unknown> | ListOption<unknown> | SectionOption<unknown>;
+
+export type OptionTable = { readonly [Property in keyof Configuration]: AnyOption };
+
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
+const mediaModes = ['auto', 'koffi', 'dgram', 'off'] as const;
+const udpModes = ['auto', 'batched', 'dgram'] as const;
+
+function single<Value>(option: Omit<SingleOption<Value>, 'kind'>): SingleOption<Value> {
+  return { kind: 'single', ...option };
+}
+
+function list<Item>(option: Omit<ListOption<Item>, 'kind'>): ListOption<Item> {
+  return { kind: 'list', ...option };
+}
+
+function choice<Word extends string>(
+  option: Omit<SingleOption<Word>, 'kind' | 'expected' | 'read' | 'words' | 'placeholder'>,
+  words: readonly Word[],
+): SingleOption<Word> {
+  return {
+    kind: 'single',
+    ...option,
+    placeholder: words.join('|'),
+    expected: `one of ${words.join(', ')}`,
+    words,
+    read: oneOf(words) as SingleOption<Word>['read'],
+  };
+}
+
+const table = {
+  provider: single<string>({
+    name: 'provider',
+    placeholder: 'NAME',
+    summary: 'The cloud to ask for public addresses; auto finds it from the machine itself.',
+    defaultText: 'auto',
+    expected: "a provider's name in lower case, or auto",
+    read: (text) => (/^[a-z][a-z0-9-]*$/.test(text) ? text : undefined),
+    fallback: () => 'auto',
+  }),
+  configFile: single<string | undefined>({
+    name: 'config',
+    placeholder: 'FILE',
+    summary: 'A YAML file with any of these options under their names.',
+    defaultText: 'none',
+    expected: 'the path of a file',
+    read: (text) => text || undefined,
+    fallback: () => undefined,
+    notInFile: true,
+    shared: true,
+  }),
+  stateDirectory: single<string>({
+    name: 'state-dir',
+    placeholder: 'DIR',
+    summary: 'Where accounts and other state are kept.',
+    defaultText:
+      '$STATE_DIRECTORY (systemd), else /var/lib/cloudsip for root, else $XDG_STATE_HOME/cloudsip or ~/.local/state/cloudsip',
+    expected: 'the path of a directory',
+    read: (text) => (text ? resolve(text) : undefined),
+    fallback: defaultStateDirectory,
+    shared: true,
+  }),
+  listen: list<string>({
+    name: 'listen',
+    placeholder: 'LISTENER',
+    summary:
+      "A listener, such as 'udp:10.0.0.15:5060 as 203.0.113.5:5060'; replaces those found by discovery.",
+    defaultText: 'UDP and TCP on port 5060 of every discovered address',
+    expected: "TRANSPORT:HOST[:PORT] [as HOST[:PORT]], such as 'udp:10.0.0.15:5060 as 203.0.113.5:5060'",
+    read: readListen,
+  }),
+  advertise: single<string | undefined>({
+    name: 'advertise',
+    placeholder: 'HOST',
+    summary: 'The host to advertise on every listener for which neither an "as" nor discovery names one.',
+    defaultText: 'the discovered public address',
+    expected: "a host name or an address without a port (a port goes into --listen '… as HOST:PORT')",
+    read: readReachableHost,
+    fallback: () => undefined,
+  }),
+  logLevel: choice(
+    {
+      name: 'log-level',
+      summary: 'The least important lines to log.',
+      defaultText: 'info',
+      fallback: () => 'info',
+    },
+    logLevels,
+  ),
+  domains: list<string>({
+    name: 'domain',
+    placeholder: 'DOMAIN',
+    summary: 'A SIP domain served here, besides the addresses of the listeners.',
+    defaultText: 'none',
+    expected: 'a domain name',
+    read: readHost,
+  }),
+  aliases: list({
+    name: 'alias',
+    placeholder: 'HOST[:PORT]',
+    summary: 'Another name of this agent: a Route or Request-URI with it is ours.',
+    defaultText: 'none',
+    expected: 'HOST or HOST:PORT, an IPv6 address with a port in brackets',
+    read: readHostAndPort,
+  }),
+  localNetworks: list<string>({
+    name: 'local-network',
+    placeholder: 'CIDR',
+    summary: 'A network that is reached by private addresses, besides those found by discovery.',
+    defaultText: 'none',
+    expected: 'a network such as 10.0.0.0/16 or 2001:db8::/56',
+    read: readNetwork,
+  }),
+  rtpPorts: single({
+    name: 'rtp-ports',
+    placeholder: 'FIRST-LAST',
+    summary: 'UDP ports for RTP and RTCP; open them in the cloud’s firewall.',
+    defaultText: '10000-20000',
+    expected: 'FIRST-LAST within 1024-65535, at least four ports, such as 10000-20000',
+    read: readPortRange,
+    fallback: () => ({ first: 10000, last: 20000 }),
+  }),
+  realm: single<string>({
+    name: 'realm',
+    placeholder: 'REALM',
+    summary: 'The realm of digest authentication.',
+    defaultText: 'cloudsip',
+    expected: 'up to 128 characters without quotes, backslashes and control characters',
+    read: readRealm,
+    fallback: () => 'cloudsip',
+    shared: true,
+  }),
+  media: choice(
+    {
+      name: 'media',
+      summary:
+        'How RTP is relayed: batched system calls (koffi) or node:dgram; off leaves it to the endpoints.',
+      defaultText: 'auto',
+      fallback: () => 'auto',
+    },
+    mediaModes,
+  ),
+  udp: choice(
+    {
+      name: 'udp',
+      summary: 'How SIP over UDP is read and written: batched system calls or node:dgram.',
+      defaultText: 'auto',
+      fallback: () => 'auto',
+    },
+    udpModes,
+  ),
+  static: {
+    kind: 'section',
+    name: 'static',
+    placeholder: 'SECTION',
+    summary: 'Addresses for the provider "static": {addresses: [{private, public}]}.',
+    defaultText: 'none',
+    read: readStatic,
+  },
+} as const satisfies { readonly [Property in keyof Configuration]: OptionFor<Configuration[Property]> };
+
+/**
+ * Every option, once: flags, environment variables, keys of the configuration file, help text and the tables
+ * of the documents come from here.
+ */
+export const options: OptionTable = table;
+
+export const optionList: readonly AnyOption[] = Object.values(options);
+
+/** The flag, or undefined for a section. */
+export function flagOf(option: AnyOption): string | undefined {
+  return option.kind === 'section' ? undefined : `--${option.name}`;
+}
+
+/** The environment variable, or undefined for a section. */
+export function variableOf(option: AnyOption): string | undefined {
+  if (option.kind === 'section') return undefined;
+  return `CLOUDSIP_${option.name.toUpperCase().replaceAll('-', '_')}`;
+}
+
+/** The key in the configuration file, or undefined where it cannot stand there. */
+export function keyOf(option: AnyOption): string | undefined {
+  return option.kind === 'single' && option.notInFile ? undefined : option.name;
+}
