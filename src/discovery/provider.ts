@@ -1,4 +1,5 @@
 import type { Clock } from '../net/clock.ts';
+import type { OsInterface } from '../net/os-interfaces.ts';
 import type { MachineFacts } from './machine-facts.ts';
 import type { Topology } from './topology.ts';
 
@@ -11,7 +12,10 @@ export interface DiscoveryLog {
 
 /** What a provider is handed. */
 export interface DiscoveryContext {
+  /** The machine as it was at the start. */
   readonly facts: MachineFacts;
+  /** The interfaces as they are now, so that `watch` sees addresses come and go; without it, those of `facts`. */
+  readonly currentInterfaces?: () => readonly OsInterface[];
   readonly clock: Clock;
   readonly log: DiscoveryLog;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -26,6 +30,15 @@ export interface Provider {
   detect(facts: MachineFacts): boolean;
   /** Asks the cloud. Rejects with a `DiscoveryError` that says what was asked, what came and what to do. */
   discover(context: DiscoveryContext, signal: AbortSignal): Promise<Topology>;
-  /** Calls `changed` with each new topology until `signal` aborts. */
-  watch(context: DiscoveryContext, changed: (topology: Topology) => void, signal: AbortSignal): void;
+  /**
+   * Calls `changed` with each topology that differs from the one before, or whose addresses the operating
+   * system gained or lost, until `signal` aborts. `known` is what the caller runs with already; without it the
+   * first answer counts as new. Errors are logged and survived.
+   */
+  watch(
+    context: DiscoveryContext,
+    changed: (topology: Topology) => void,
+    signal: AbortSignal,
+    known?: Topology,
+  ): void;
 }

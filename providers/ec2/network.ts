@@ -1,0 +1,193 @@
+import { DiscoveryError, quoted } from '../../src/discovery/discovery-error.ts';
+import type { AddressMapping, NetworkInterface, Topology } from '../../src/discovery/topology.ts';
+import { familyOf, normalizeHost } from '../../src/net/address.ts';
+import { parseCidr } from '../../src/net/cidr.ts';
+import type { OsInterface } from '../../src/net/os-interfaces.ts';
+import type { Imds } from './imds.ts';
+
+/** More than any instance type has (interfaces) or any interface takes (addresses). */
+const MAX_INTERFACES = 256;
+const MAX_ADDRESSES = 1024;
+
+const MACS = 'network/interfaces/macs/';
+
+interface RankedInterface {
+  readonly nic: NetworkInterface;
+  readonly localNetworks: readonly string[];
+  readonly rank: readonly [primary: number, card: number, device: number];
+}
+
+/** Reads every network interface of the instance (EC2 user guide, "Instance metadata categories"). */
+export async function readNetwork(imds: Imds, osInterfaces: readonly OsInterface[]): Promise<Topology> {
+  const [primaryMac, list] = await Promise.all([imds.get('mac'), imds.get(MACS)]);
+  const macs = lines(list).map((line) => macOf(line, imds.url(MACS)));
+  if (macs.length === 0 || macs.length > MAX_INTERFACES) {
+    throw garbled(imds.url(MACS), `1 to ${MAX_INTERFACES} network interfaces`, `${macs.length} of them`);
+  }
+  const primary = primaryMac?.trim().toLowerCase();
+  const read = await Promise.all(macs.map((mac) => readInterface(imds, mac, mac === primary, osInterfaces)));
+  const ranked = read.filter((entry) => entry !== undefined).sort(byRank);
+  return {
+    provider: 'ec2',
+    interfaces: ranked.map((entry) => entry.nic),
+    localNetworks: [...new Set(ranked.flatMap((entry) => entry.localNetworks))],
+  };
+}
+
+/** Undefined where the interface was detached while we were reading. */
+async function readInterface(
+  imds: Imds,
+  mac: string,
+  primary: boolean,
+  osInterfaces: readonly OsInterface[],
+): Promise<RankedInterface | undefined> {
+  const directory = `${MACS}${mac}/`;
+  const listing = await imds.get(directory);
+  if (listing === undefined) return undefined;
+  // Only what is listed is asked for. Some recordings spell keys with underscores where the guide has hyphens.
+  const keys = new Map(lines(listing).map((line) => [line.replace(/\/$/, '').replaceAll('_', '-'), line]));
+  const value = async (name: string): Promise<string | undefined> => {
+    const key = keys.get(name);
+    return key === undefined ? undefined : imds.get(directory + key);
+  };
+  const valid = async (name: string, kind: Kind): Promise<string[]> => {
+    const found = lines(await value(name)).map((line) => checked(line, kind, imds.url(directory + name)));
+    if (found.length > MAX_ADDRESSES) {
+      throw garbled(imds.url(directory + name), `at most ${MAX_ADDRESSES} lines`, `${found.length}`);
+    }
+    return found;
+  };
+
+  const [id, card, cardIndex, device, privates, publics, ipv6s, associations] = await Promise.all([
+    value('interface-id'),
+    // `network-card` on real machines, `network-card-index` in the guide.
+    value('network-card'),
+    value('network-card-index'),
+    value('device-number'),
+    valid('local-ipv4s', 'IPv4 address'),
+    valid('public-ipv4s', 'IPv4 address'),
+    valid('ipv6s', 'IPv6 address'),
+    readAssociations(imds, directory, keys.has('ipv4-associations')),
+  ]);
+  const [subnet4, subnet6, vpc4, vpc4s, vpc6s] = await Promise.all([
+    valid('subnet-ipv4-cidr-block', 'CIDR'),
+    valid('subnet-ipv6-cidr-blocks', 'CIDR'),
+    valid('vpc-ipv4-cidr-block', 'CIDR'),
+    valid('vpc-ipv4-cidr-blocks', 'CIDR'),
+    valid('vpc-ipv6-cidr-blocks', 'CIDR'),
+  ]);
+
+  // Without associations (some imitations have none) only a single pair leaves no doubt about what maps to what.
+  if (associations.size === 0 && privates.length === 1 && publics.length === 1) {
+    associations.set(privates[0]!, publics[0]!);
+  }
+  const owned = [...new Set([...privates, ...associations.keys()])];
+  const addresses = [
+    ...owned.map((address): AddressMapping => mapping(address, associations.get(address))),
+    ...ipv6s.map((address): AddressMapping => mapping(address, undefined)),
+  ];
+  const osName = osNameOf(mac, addresses, osInterfaces);
+  const subnets = [...subnet4, ...subnet6];
+  return {
+    nic: {
+      mac,
+      ...(osName !== undefined && { osName }),
+      ...(id !== undefined && { id: id.trim().slice(0, 64) }),
+      addresses,
+      subnets,
+    },
+    localNetworks: [...vpc4, ...vpc4s, ...vpc6s, ...subnets],
+    rank: [primary ? 0 : 1, wholeNumber(card ?? cardIndex) ?? 0, deviceRank(device, primary)],
+  };
+}
+
+/** Private address → public address. A secondary private address has its own. */
+async function readAssociations(
+  imds: Imds,
+  directory: string,
+  listed: boolean,
+): Promise<Map<string, string>> {
+  if (!listed) return new Map();
+  const path = `${directory}ipv4-associations/`;
+  const publics = lines(await imds.get(path)).map((line) => checked(line, 'IPv4 address', imds.url(path)));
+  if (publics.length > MAX_ADDRESSES) {
+    throw garbled(imds.url(path), `at most ${MAX_ADDRESSES} lines`, `${publics.length}`);
+  }
+  const pairs = await Promise.all(
+    publics.map(async (publicAddress) => {
+      const item = path + publicAddress;
+      const privates = lines(await imds.get(item));
+      return privates.map((line) => [checked(line, 'IPv4 address', imds.url(item)), publicAddress] as const);
+    }),
+  );
+  return new Map(pairs.flat());
+}
+
+function mapping(privateAddress: string, publicAddress: string | undefined): AddressMapping {
+  return { privateAddress, ...(publicAddress !== undefined && { publicAddress }), provenance: 'imds' };
+}
+
+/**
+ * A hot-plugged interface says device number 0 until the attachment has spread: 0 is the primary interface's
+ * alone, and on another one it means "not known yet" and sorts last.
+ */
+function deviceRank(text: string | undefined, primary: boolean): number {
+  const device = wholeNumber(text);
+  return device === undefined || (device === 0 && !primary) ? Number.MAX_SAFE_INTEGER : device;
+}
+
+function byRank(a: RankedInterface, b: RankedInterface): number {
+  for (const index of [0, 1, 2] as const) {
+    if (a.rank[index] !== b.rank[index]) return a.rank[index] - b.rank[index];
+  }
+  return a.nic.mac < b.nic.mac ? -1 : 1;
+}
+
+/** VLANs, bonds and macvlans share their parent's MAC: the one that has an address of this interface wins. */
+function osNameOf(
+  mac: string,
+  addresses: readonly AddressMapping[],
+  osInterfaces: readonly OsInterface[],
+): string | undefined {
+  const sameMac = osInterfaces.filter((device) => device.mac === mac && !device.internal);
+  const known = new Set(addresses.map((address) => address.privateAddress));
+  const owner = sameMac.find((device) => device.addresses.some(({ address }) => known.has(address)));
+  return (owner ?? sameMac[0])?.name;
+}
+
+type Kind = 'IPv4 address' | 'IPv6 address' | 'CIDR';
+
+function checked(line: string, kind: Kind, url: string): string {
+  if (kind === 'IPv4 address' && familyOf(line) === 'ipv4') return line;
+  if (kind === 'IPv6 address' && familyOf(line) === 'ipv6') return normalizeHost(line);
+  if (kind === 'CIDR' && line.includes('/') && parseCidr(line)) {
+    const [address, prefix] = line.split('/');
+    return `${normalizeHost(address!)}/${prefix}`;
+  }
+  throw garbled(url, kind === 'CIDR' ? 'a CIDR' : `an ${kind}`, quoted(line));
+}
+
+function macOf(line: string, url: string): string {
+  const mac = line.replace(/\/$/, '').toLowerCase();
+  if (/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(mac)) return mac;
+  throw garbled(url, 'a MAC address', quoted(line));
+}
+
+function garbled(url: string, expected: string, came: string): DiscoveryError {
+  return new DiscoveryError(
+    'discovery.metadata-garbled',
+    `GET ${url}: expected ${expected}, came ${came}. Check that the answer is from the EC2 metadata service.`,
+  );
+}
+
+function lines(text: string | undefined): string[] {
+  return (text ?? '')
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
+}
+
+function wholeNumber(text: string | undefined): number | undefined {
+  const trimmed = text?.trim();
+  return trimmed && /^\d{1,4}$/.test(trimmed) ? Number(trimmed) : undefined;
+}

@@ -1,0 +1,215 @@
+import { bracket, type Endpoint, familyOf } from '../net/address.ts';
+import type { Scope } from '../net/address-scope.ts';
+import type { Listener } from '../net/listener.ts';
+import { AliasTable } from './alias-table.ts';
+import { DestinationTable } from './destination-table.ts';
+import { IdentityError } from './identity-error.ts';
+import { type Advertised, parseAdvertised } from './listener-notation.ts';
+
+/** What stands in Via, Record-Route, Contact, Path and SDP. */
+export interface SentBy {
+  /** Ready to be written: IPv6 in brackets. */
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface IdentityOptions {
+  /** With their real ports: a socket that let the system choose is bound before. */
+  readonly listeners: readonly Listener[];
+  /** CIDRs that are reached by private addresses. */
+  readonly localNetworks: readonly string[];
+  /** CIDRs of the subnet that each bound address stands in; see `subnetsByAddress`. */
+  readonly subnets?: ReadonlyMap<string, readonly string[]>;
+  /** `host[:port]` for listeners that advertise nothing themselves. */
+  readonly globalAdvertise?: string;
+  /** See `AliasOptions`. */
+  readonly aliases?: readonly string[];
+  readonly domains?: readonly string[];
+}
+
+interface Identities {
+  /** What `public` was made from. */
+  readonly advertised: Endpoint | undefined;
+  readonly bound: SentBy;
+  readonly public: SentBy;
+}
+
+const MAX_TRANSACTION_IDENTITIES = 1024;
+
+/**
+ * Who this agent is, depending on who is asking. Neighbours in the cloud's network see the private address and
+ * the internet the public one, on the same socket; and whatever was ever told is recognised when it comes back.
+ */
+export class Identity {
+  readonly aliases: AliasTable;
+  readonly #global: Advertised | undefined;
+  #listeners: readonly Listener[] = [];
+  #destinations: DestinationTable;
+  #identities = new WeakMap<Listener, Identities>();
+  /** `port host[:port]` → identity. */
+  readonly #transactions = new Map<string, SentBy>();
+
+  /** Throws an `IdentityError` where an alias, a network or the global host is none. */
+  constructor(options: IdentityOptions) {
+    const { listeners, localNetworks, subnets = new Map(), globalAdvertise, aliases, domains } = options;
+    this.#global = globalAdvertise === undefined ? undefined : parseAdvertised(globalAdvertise);
+    this.aliases = new AliasTable({ ...(aliases && { aliases }), ...(domains && { domains }) });
+    this.#destinations = new DestinationTable({ listeners, localNetworks, subnets });
+    this.#adopt(listeners);
+  }
+
+  /** Takes over what a new topology brought. Former identities stay known. */
+  update(
+    listeners: readonly Listener[],
+    localNetworks: readonly string[],
+    subnets: ReadonlyMap<string, readonly string[]> = new Map(),
+  ): void {
+    this.#destinations = new DestinationTable({ listeners, localNetworks, subnets });
+    this.#adopt(listeners);
+  }
+
+  /**
+   * The identity to show to `destination` (numeric) from `listener`. `transactionAdvertise`, `host[:port]`, was
+   * set for this branch and goes before everything, inside local networks too: who sets it knows the peer.
+   * Else a local destination is told the bound address, and any other the listener's advertised one, the
+   * global one, the bound one, whichever exists first.
+   *
+   * Ask once for each branch and keep the answer: its CANCEL, its ACK and its retries must show the same.
+   */
+  towards(listener: Listener, destination: string, transactionAdvertise?: string): SentBy {
+    if (transactionAdvertise !== undefined) return this.#forTransaction(listener, transactionAdvertise);
+    let identities = this.#identities.get(listener);
+    if (identities === undefined || identities.advertised !== listener.advertised) {
+      identities = this.#identify(listener);
+    }
+    const { local, scope } = this.#destinations.get(destination);
+    if (local) return identities.bound;
+    if (scope === 'link-local' && this.#scopeOf(listener) === 'link-local') return identities.bound;
+    return identities.public;
+  }
+
+  /** Whether a numeric address is reached by private addresses. */
+  isLocal(address: string): boolean {
+    return this.#destinations.get(address).local;
+  }
+
+  isSelf(host: string, port: number | undefined): boolean {
+    return this.aliases.isSelf(host, port);
+  }
+
+  /**
+   * The socket to send from to `destination` (numeric), always of the same transport and of its family: the one
+   * whose subnet the destination stands in; towards the internet the one that received if it is somebody there,
+   * else one that is; else the one that received. Returns `receivedOn` where no listener fits.
+   */
+  listenerFor(receivedOn: Listener, destination: string): Listener {
+    const { family, scope, local, facing } = this.#destinations.get(destination);
+    const fits = (listener: Listener): boolean =>
+      listener.transport === receivedOn.transport &&
+      this.#destinations.get(listener.bound.address).family === family &&
+      // The kernel sends nothing from a loopback address to another machine.
+      (scope === 'loopback' || this.#scopeOf(listener) !== 'loopback');
+    const receivedFits = fits(receivedOn);
+    if (scope === 'loopback') {
+      if (receivedFits && this.#scopeOf(receivedOn) === 'loopback') return receivedOn;
+      const loopback = this.#listeners.find(
+        (listener) => fits(listener) && this.#scopeOf(listener) === 'loopback',
+      );
+      if (loopback) return loopback;
+    }
+    if (receivedFits && facing.includes(receivedOn)) return receivedOn;
+    const neighbour = facing.find(fits);
+    if (neighbour) return neighbour;
+    if (!local) {
+      if (receivedFits && this.#isPublic(receivedOn)) return receivedOn;
+      const outward = this.#listeners.find((listener) => fits(listener) && this.#isPublic(listener));
+      if (outward) return outward;
+    }
+    if (receivedFits) return receivedOn;
+    return this.#listeners.find(fits) ?? receivedOn;
+  }
+
+  /** Whether the internet can answer to this listener. */
+  #isPublic(listener: Listener): boolean {
+    if (listener.advertised !== undefined || this.#globalFor(listener) !== undefined) return true;
+    const { local, scope } = this.#destinations.get(listener.bound.address);
+    return !local && scope === 'public';
+  }
+
+  #scopeOf(listener: Listener): Scope {
+    return this.#destinations.get(listener.bound.address).scope;
+  }
+
+  #adopt(listeners: readonly Listener[]): void {
+    const blind = listeners.find((listener) => listener.bound.port === 0);
+    if (blind) {
+      throw new IdentityError(
+        'identity.port-unknown',
+        `The port of ${blind.transport}:${bracket(blind.bound.address)} is not known yet. Bind the socket before the identity is made.`,
+      );
+    }
+    this.#listeners = listeners;
+    this.#learnListeners();
+  }
+
+  /** A listener is known by its bound and its advertised host, each with either port. */
+  #learnListeners(): void {
+    this.aliases.setOwn(
+      this.#listeners.flatMap((listener) => {
+        const { bound } = listener;
+        const shown = this.#shownBy(listener);
+        return [bound, shown, { ...bound, port: shown.port }, { ...shown, port: bound.port }];
+      }),
+    );
+  }
+
+  #identify(listener: Listener): Identities {
+    const shown = this.#shownBy(listener);
+    const identities: Identities = {
+      advertised: listener.advertised,
+      bound: sentBy(listener.bound),
+      public: sentBy(shown),
+    };
+    this.#identities.set(listener, identities);
+    if (this.#listeners.includes(listener)) {
+      // It was given another public address since: the former one becomes a learned one.
+      this.#learnListeners();
+    } else {
+      this.aliases.learn(listener.bound.address, listener.bound.port);
+      this.aliases.learn(shown.address, shown.port);
+    }
+    return identities;
+  }
+
+  #shownBy(listener: Listener): Endpoint {
+    return listener.advertised ?? this.#globalFor(listener) ?? listener.bound;
+  }
+
+  /** A global address of the other family would lead nobody to this socket. */
+  #globalFor(listener: Listener): Endpoint | undefined {
+    const global = this.#global;
+    if (!global) return undefined;
+    const family = familyOf(global.host);
+    if (family !== undefined && family !== familyOf(listener.bound.address)) return undefined;
+    return { address: global.host, port: global.port ?? listener.bound.port };
+  }
+
+  #forTransaction(listener: Listener, advertise: string): SentBy {
+    const key = `${listener.bound.port} ${advertise}`;
+    const known = this.#transactions.get(key);
+    if (known) return known;
+    const { host, port = listener.bound.port } = parseAdvertised(advertise);
+    const identity = sentBy({ address: host, port });
+    this.aliases.learn(host, port);
+    if (this.#transactions.size >= MAX_TRANSACTION_IDENTITIES) {
+      const oldest = this.#transactions.keys().next();
+      if (!oldest.done) this.#transactions.delete(oldest.value);
+    }
+    this.#transactions.set(key, identity);
+    return identity;
+  }
+}
+
+function sentBy({ address, port }: Endpoint): SentBy {
+  return { host: bracket(address), port };
+}
