@@ -1,0 +1,269 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Configuration } from '../../src/cli/configuration.ts';
+import { type Invocation, readConfiguration } from '../../src/cli/read-configuration.ts';
+import { UsageError } from '../../src/cli/usage-error.ts';
+
+interface Given {
+  readonly argv?: readonly string[];
+  readonly env?: Record<string, string>;
+  /** The content of `c.yaml`. */
+  readonly file?: string;
+}
+
+const machine = { isRoot: false, homeDirectory: '/home/alice', providers: ['ec2', 'gcp', 'static', 'local'] };
+
+async function invoke({ argv = [], env = {}, file }: Given): Promise<Invocation> {
+  const flags = file === undefined ? argv : ['--config', 'c.yaml', ...argv];
+  return readConfiguration(
+    flags,
+    env,
+    (path) => {
+      if (path !== 'c.yaml' || file === undefined) throw new Error(`ENOENT: ${path}`);
+      return file;
+    },
+    machine,
+  );
+}
+
+async function configure(given: Given): Promise<Configuration> {
+  const invocation = await invoke(given);
+  assert.equal(invocation.kind, 'run');
+  return invocation.configuration;
+}
+
+/** Asserts that the given is refused with exactly this sentence. */
+async function refused(given: Given, message: string, code = 'usage.arguments'): Promise<void> {
+  await assert.rejects(invoke(given), (error) => {
+    assert.ok(error instanceof UsageError, String(error));
+    assert.deepEqual(
+      { message: error.message, code: error.code, exit: error.exitCode },
+      { message, code, exit: 2 },
+    );
+    return true;
+  });
+}
+
+describe('without anything given', () => {
+  test('every option has its default', async () => {
+    assert.deepEqual(await configure({}), {
+      provider: 'auto',
+      configFile: undefined,
+      stateDirectory: '/home/alice/.local/state/cloudsip',
+      listen: [],
+      advertise: undefined,
+      logLevel: 'info',
+      domains: [],
+      aliases: [],
+      localNetworks: [],
+      rtpPorts: { first: 10000, last: 20000 },
+      realm: 'cloudsip',
+      media: 'auto',
+      udp: 'auto',
+      static: undefined,
+    });
+  });
+
+  const places: [string, Record<string, string>, boolean, string][] = [
+    ['systemd', { STATE_DIRECTORY: '/var/lib/x:/var/lib/y', XDG_STATE_HOME: '/xdg' }, true, '/var/lib/x'],
+    ['root', { XDG_STATE_HOME: '/xdg' }, true, '/var/lib/cloudsip'],
+    ['XDG', { XDG_STATE_HOME: '/xdg' }, false, '/xdg/cloudsip'],
+    ['a relative XDG, which is invalid', { XDG_STATE_HOME: 'xdg' }, false, '/home/a/.local/state/cloudsip'],
+    ['HOME', {}, false, '/home/a/.local/state/cloudsip'],
+  ];
+  for (const [name, env, isRoot, expected] of places) {
+    test(`the state directory follows ${name}`, async () => {
+      const invocation = await readConfiguration([], { HOME: '/home/a', ...env }, () => '', { isRoot });
+      assert.equal(invocation.kind === 'run' && invocation.configuration.stateDirectory, expected);
+    });
+  }
+});
+
+describe('precedence', () => {
+  const file = 'realm: from-file\nlocal-network: [10.3.0.0/16]\n';
+  const env = { CLOUDSIP_REALM: 'from-env', CLOUDSIP_LOCAL_NETWORK: '10.2.0.0/16, 10.2.1.0/24,' };
+  const argv = ['--realm', 'from-flag', '--local-network=10.1.0.0/16', '--local-network', '10.1.1.0/24'];
+
+  test('flag over environment over file over default', async () => {
+    assert.equal((await configure({ argv, env, file })).realm, 'from-flag');
+    assert.equal((await configure({ env, file })).realm, 'from-env');
+    assert.equal((await configure({ file })).realm, 'from-file');
+    assert.equal((await configure({})).realm, 'cloudsip');
+  });
+
+  test('a list of a stronger source replaces those of the weaker', async () => {
+    const networks = async (given: Given): Promise<readonly string[]> =>
+      (await configure(given)).localNetworks;
+    assert.deepEqual(await networks({ argv, env, file }), ['10.1.0.0/16', '10.1.1.0/24']);
+    assert.deepEqual(await networks({ env, file }), ['10.2.0.0/16', '10.2.1.0/24']);
+    assert.deepEqual(await networks({ file }), ['10.3.0.0/16']);
+  });
+
+  test('an empty variable counts as absent', async () => {
+    assert.equal((await configure({ env: { CLOUDSIP_REALM: '' }, file })).realm, 'from-file');
+  });
+
+  test('of one flag given twice the last one counts', async () => {
+    assert.equal((await configure({ argv: ['--realm', 'a', '--realm', 'b'] })).realm, 'b');
+  });
+
+  test('the file itself is found by flag or by environment', async () => {
+    const read = (path: string): string => `realm: ${path}`;
+    const realmOf = async (argv: string[], env: Record<string, string>): Promise<unknown> => {
+      const invocation = await readConfiguration(argv, env, read, machine);
+      return invocation.kind === 'run' && invocation.configuration.realm;
+    };
+    assert.equal(await realmOf([], { CLOUDSIP_CONFIG: 'e.yaml' }), 'e.yaml');
+    assert.equal(await realmOf(['--config=f.yaml'], { CLOUDSIP_CONFIG: 'e.yaml' }), 'f.yaml');
+  });
+});
+
+describe('values', () => {
+  test('each option is read into its type', async () => {
+    const configuration = await configure({
+      argv: [
+        ...['--provider', 'ec2', '--state-dir', '/s', '--log-level=DEBUG', '--advertise', 'SIP.Example.COM.'],
+        ...['--listen', ' UDP:10.0.0.15:5060  AS  203.0.113.5:5060 ', '--listen', 'tcp:[2001:db8::1]:5070'],
+        ...['--domain', 'Example.com', '--alias', '203.0.113.9', '--alias', '[2001:DB8:0::2]:5062'],
+        ...['--rtp-ports', '30000-30100', '--realm', 'my house', '--media', 'off', '--udp', 'dgram'],
+      ],
+    });
+    assert.deepEqual(configuration, {
+      provider: 'ec2',
+      configFile: undefined,
+      stateDirectory: '/s',
+      listen: ['udp:10.0.0.15:5060 as 203.0.113.5:5060', 'tcp:[2001:db8::1]:5070'],
+      advertise: 'sip.example.com',
+      logLevel: 'debug',
+      domains: ['example.com'],
+      aliases: [
+        { host: '203.0.113.9', port: undefined },
+        { host: '2001:db8::2', port: 5062 },
+      ],
+      localNetworks: [],
+      rtpPorts: { first: 30000, last: 30100 },
+      realm: 'my house',
+      media: 'off',
+      udp: 'dgram',
+      static: undefined,
+    });
+  });
+
+  const wrong: [string, string, string][] = [
+    ['log-level', 'inof', 'one of trace, debug, info, warn, error, fatal, got "inof"; did you mean info?'],
+    ['media', 'kernel', 'one of auto, koffi, dgram, off, got "kernel"'],
+    ['provider', 'ec3', 'auto or one of ec2, gcp, static, local, got "ec3"; did you mean ec2?'],
+    ['provider', 'EC 2', 'a provider\'s name in lower case, or auto, got "EC 2"'],
+    [
+      'advertise',
+      '203.0.113.5:5060',
+      'a host name or an address without a port (a port goes into --listen \'… as HOST:PORT\'), got "203.0.113.5:5060"',
+    ],
+    ['local-network', '10.0.0.0/33', 'a network such as 10.0.0.0/16 or 2001:db8::/56, got "10.0.0.0/33"'],
+    ['domain', 'sip:example.com', 'a domain name, got "sip:example.com"'],
+    ['realm', 'a"b', 'up to 128 characters without quotes, backslashes and control characters, got "a"b"'],
+    ['alias', '1.2.3', 'HOST or HOST:PORT, an IPv6 address with a port in brackets, got "1.2.3"'],
+  ];
+  for (const port of ['20000-10000', '10000', '80-90', '10000-10002', '60000-70000']) {
+    wrong.push([
+      'rtp-ports',
+      port,
+      `FIRST-LAST within 1024-65535, at least four ports, such as 10000-20000, got "${port}"`,
+    ]);
+  }
+  for (const listener of [
+    '10.0.0.15:5060',
+    'sctp:10.0.0.15',
+    'udp:10.0.0.15:99999',
+    'udp:10.0.0.15 as',
+    'udp:10.0.0.15 to 1.2.3.4',
+    'udp:10.0.0.15 as 0.0.0.0',
+    'udp:10.0.0.15 as 1.2.3.4 udp:10.0.0.16',
+  ]) {
+    wrong.push([
+      'listen',
+      listener,
+      `TRANSPORT:HOST[:PORT] [as HOST[:PORT]], such as 'udp:10.0.0.15:5060 as 203.0.113.5:5060', got "${listener}"`,
+    ]);
+  }
+  for (const [name, value, sentence] of wrong) {
+    test(`--${name} ${value} is refused`, async () => {
+      await refused({ argv: [`--${name}=${value}`] }, `--${name}: expected ${sentence}`);
+    });
+  }
+
+  test('a wrong variable is named', async () => {
+    await refused(
+      { env: { CLOUDSIP_UDP: 'batch' } },
+      'CLOUDSIP_UDP: expected one of auto, batched, dgram, got "batch"; did you mean batched?',
+      'usage.environment',
+    );
+  });
+
+  test('a weaker source that is overruled is not looked at', async () => {
+    assert.equal((await configure({ argv: ['--udp=auto'], env: { CLOUDSIP_UDP: 'batch' } })).udp, 'auto');
+  });
+});
+
+describe('the command line', () => {
+  test('no command runs the agent', async () => {
+    assert.equal((await invoke({})).kind, 'run');
+    assert.equal((await invoke({ argv: ['--'] })).kind, 'run');
+  });
+
+  test('user gets its arguments, without the options that belong to the agent', async () => {
+    const invocation = await invoke({
+      argv: ['--state-dir', '/a', 'user', 'add', 'alice', '--realm=r', '--force', '--', '--state-dir', '/b'],
+    });
+    assert.ok(invocation.kind === 'user');
+    assert.deepEqual(invocation.arguments, ['add', 'alice', '--force', '--', '--state-dir', '/b']);
+    assert.equal(invocation.configuration.stateDirectory, '/a');
+    assert.equal(invocation.configuration.realm, 'r');
+  });
+
+  test('user --help and help user are for the command', async () => {
+    for (const argv of [
+      ['user', '--help'],
+      ['help', 'user'],
+    ]) {
+      const invocation = await invoke({ argv });
+      assert.ok(invocation.kind === 'user');
+      assert.deepEqual(invocation.arguments, ['--help']);
+    }
+  });
+
+  test('--help, -h and help show the help, whatever else is wrong', async () => {
+    for (const argv of [['--help'], ['-h'], ['help'], ['--provder', 'x', '--help'], ['runn', '-h']]) {
+      assert.equal((await invoke({ argv })).kind, 'help', argv.join(' '));
+    }
+  });
+
+  test('--version', async () => {
+    assert.equal((await invoke({ argv: ['--version'] })).kind, 'version');
+  });
+
+  const wrong: [string[], string][] = [
+    [['--provder', 'ec2'], 'unknown option --provder; did you mean --provider?'],
+    [['--rtp=1'], 'unknown option --rtp; did you mean --rtp-ports?'],
+    [['-realm'], 'unknown option -realm; did you mean --realm?'],
+    [['--static', 'x'], "unknown option --static; 'cloudsip --help' lists the options"],
+    [['-x'], "unknown option -x; 'cloudsip --help' lists the options"],
+    [['usr'], 'unknown command "usr"; did you mean user?'],
+    [['serve'], "unknown command \"serve\"; expected 'user', 'help' or nothing, which runs the agent"],
+    [['--', '--help'], 'unknown command "--help"; did you mean help?'],
+    [['--realm'], '--realm needs a value: --realm REALM'],
+    [['--alias', '--realm', 'x'], "--alias needs a value: --alias 'HOST[:PORT]'"],
+  ];
+  for (const [argv, message] of wrong) {
+    test(`cloudsip ${argv.join(' ')} is refused`, () => refused({ argv }, message));
+  }
+
+  test('a variable that looks like a typing error is told, others are not ours', async () => {
+    const invocation = await invoke({
+      env: { CLOUDSIP_LOGLEVEL: 'debug', CLOUDSIP_HOME_OF_TESTS: 'x', CLOUDSIP_REALM: 'r' },
+    });
+    assert.deepEqual(invocation.kind === 'run' && invocation.warnings, [
+      'the environment variable CLOUDSIP_LOGLEVEL has no effect; did you mean CLOUDSIP_LOG_LEVEL?',
+    ]);
+  });
+});
