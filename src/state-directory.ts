@@ -1,0 +1,44 @@
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  existsSync,
+  fchmodSync,
+  mkdirSync,
+  openSync,
+  statSync,
+} from 'node:fs';
+import { join } from 'node:path';
+
+/**
+ * Makes the state directory (0700) where it does not exist. A directory that exists keeps its mode: it may be
+ * one that others share, and the files in it are closed by their own modes.
+ */
+export function prepareStateDirectory(directory: string): void {
+  if (existsSync(directory)) return;
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  chmodSync(directory, 0o700);
+}
+
+/**
+ * The path of a file in the state directory that only its owner can read (0600), made where it does not exist.
+ * Where root makes it in a directory of the service's user, it becomes that user's: `sudo cloudsip user add`
+ * before the first start must not lock the service out.
+ */
+export function preparePrivateFile(directory: string, name: string): string {
+  const path = join(directory, name);
+  const fresh = !existsSync(path);
+  // The directory may belong to a less trusted user than the one who runs this: follow no link out of it.
+  const file = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  try {
+    fchmodSync(file, 0o600);
+  } finally {
+    closeSync(file);
+  }
+  if (fresh && process.geteuid?.() === 0) {
+    const { uid, gid } = statSync(directory);
+    if (uid !== 0) chownSync(path, uid, gid);
+  }
+  return path;
+}
