@@ -1,4 +1,4 @@
-import type { HostAndPort, PortRange, StaticMapping } from './option-values.ts';
+import type { PortRange, StaticMapping } from './option-values.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 /** Which socket calls relay RTP; `off` leaves media to the endpoints. */
@@ -19,13 +19,15 @@ export interface Configuration {
   readonly configFile: string | undefined;
   /** Absolute path. */
   readonly stateDirectory: string;
-  /** Listeners in the form `udp:10.0.0.15:5060 as 203.0.113.5:5060`; empty means: plan them from the topology. */
+  /** Listeners, as `parseListener` takes them, `udp:10.0.0.15:5060 as 203.0.113.5:5060`; empty means: plan them from the topology. */
   readonly listen: readonly string[];
-  /** Host that every listener without an `as` of its own advertises. */
+  /** `host[:port]` that every listener without an `as` of its own advertises. */
   readonly advertise: string | undefined;
   readonly logLevel: LogLevel;
+  /** `example.com`, or `*.example.com` for all names below it. */
   readonly domains: readonly string[];
-  readonly aliases: readonly HostAndPort[];
+  /** `host` (on every port) or `host:port`. */
+  readonly aliases: readonly string[];
   /** CIDRs, in addition to those that discovery finds. */
   readonly localNetworks: readonly string[];
   readonly rtpPorts: PortRange;

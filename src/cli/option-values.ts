@@ -1,4 +1,12 @@
-import { familyOf, isPort, isUnspecified, normalizeHost } from '../net/address.ts';
+import {
+  isHostName,
+  parseAdvertised,
+  parseListener,
+  printAdvertised,
+  printListener,
+  splitHostPort,
+} from '../identity/listener-notation.ts';
+import { bracket, familyOf, normalizeHost } from '../net/address.ts';
 import { parseCidr } from '../net/cidr.ts';
 
 /** Each reader gives undefined where the text is not of its form; the option says what was expected. */
@@ -9,39 +17,25 @@ export interface PortRange {
   readonly last: number;
 }
 
-/** A host without a port stands for every port. */
-export interface HostAndPort {
-  readonly host: string;
-  readonly port: number | undefined;
-}
-
 /** One private address and the public address in front of it. */
 export interface StaticMapping {
   readonly private: string;
   readonly public?: string;
 }
 
-/** A host name (RFC 1123 2.1) or a numeric address; IPv6 loses its brackets. */
-export function readHost(text: string): string | undefined {
-  if (familyOf(text) !== undefined) return normalizeHost(text);
-  // Four numbers with dots that are no address are a typing error, not a name.
-  if (text.length > 253 || /^[\d.]+$/.test(text)) return undefined;
-  const label = '[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?';
-  return new RegExp(`^${label}(?:\\.${label})*\\.?$`, 'i').test(text) ? normalizeHost(text) : undefined;
+/** A domain, or `*.example.com` for all names below one. */
+export function readDomain(text: string): string | undefined {
+  const name = text.replace(/^\*?\./, '');
+  if (!isHostName(name)) return undefined;
+  return name === text ? normalizeHost(name) : `*.${normalizeHost(name)}`;
 }
 
-/** A host that others can be told: neither 0.0.0.0 nor ::. */
-export function readReachableHost(text: string): string | undefined {
-  const host = readHost(text);
-  return host === undefined || isUnspecified(host) ? undefined : host;
-}
-
-export function readHostAndPort(text: string): HostAndPort | undefined {
-  const bare = readHost(text);
-  if (bare !== undefined) return { host: bare, port: undefined };
-  const match = /^(\[[^\]]*\]|[^:]*):(\d+)$/.exec(text);
-  const host = match && readHost(match[1]!);
-  return host && isPort(match[2]!) ? { host, port: Number(match[2]) } : undefined;
+/** `host` or `host:port`. */
+export function readAlias(text: string): string | undefined {
+  const split = familyOf(text) === 'ipv6' ? { host: text, port: undefined } : splitHostPort(text);
+  if (!split || !(familyOf(split.host) || isHostName(split.host))) return undefined;
+  const host = bracket(normalizeHost(split.host));
+  return split.port === undefined ? host : `${host}:${split.port}`;
 }
 
 export function readNetwork(text: string): string | undefined {
@@ -67,16 +61,12 @@ export function oneOf<Word extends string>(words: readonly Word[]): (text: strin
   return (text) => words.find((word) => word === text.toLowerCase());
 }
 
-/** `udp:10.0.0.15:5060 as 203.0.113.5:5060`, with single spaces; the text is handed on in that form. */
-export function readListen(text: string): string | undefined {
-  const [listener = '', as, advertised, ...rest] = text.trim().split(/\s+/);
-  if (rest.length > 0 || (as !== undefined && (as.toLowerCase() !== 'as' || advertised === undefined))) {
-    return undefined;
-  }
-  const match = /^(udp|tcp|tls|wss?):(.+)$/i.exec(listener);
-  if (!match || readHostAndPort(match[2]!) === undefined) return undefined;
-  const place = `${match[1]!.toLowerCase()}:${match[2]}`;
-  if (advertised === undefined) return place;
-  const identity = readHostAndPort(advertised);
-  return identity && !isUnspecified(identity.host) ? `${place} as ${advertised}` : undefined;
+/** One spelling for `udp:10.0.0.15 as 203.0.113.5`; throws an `IdentityError` that says what is wrong. */
+export function readListen(text: string): string {
+  return printListener(parseListener(text));
+}
+
+/** `host[:port]`; throws an `IdentityError` that says what is wrong. */
+export function readAdvertise(text: string): string {
+  return printAdvertised(parseAdvertised(text));
 }

@@ -1,16 +1,16 @@
 import { resolve } from 'node:path';
 import type { Configuration } from './configuration.ts';
+import { defaultStateDirectory, type Machine } from './default-state-directory.ts';
 import {
   oneOf,
-  readHost,
-  readHostAndPort,
+  readAdvertise,
+  readAlias,
+  readDomain,
   readListen,
   readNetwork,
   readPortRange,
-  readReachableHost,
   readRealm,
 } from './option-values.ts';
-import { defaultStateDirectory, type Machine } from './state-directory.ts';
 import { readStatic, type SectionReader } from './static-section.ts';
 
 /** What every option tells about itself: the help text and the tables of the documents are made of this. */
@@ -29,7 +29,7 @@ interface ScalarText<Item> extends OptionText {
   readonly expected: string;
   /** Words to suggest after a typing error. */
   readonly words?: readonly string[];
-  /** Undefined where the text is not of the expected form. */
+  /** Undefined, or a thrown `CloudsipError`, where the text is not of the expected form. */
   readonly read: (text: string) => Item | undefined;
 }
 
@@ -131,11 +131,12 @@ const table = {
   }),
   advertise: single<string | undefined>({
     name: 'advertise',
-    placeholder: 'HOST',
-    summary: 'The host to advertise on every listener for which neither an "as" nor discovery names one.',
+    placeholder: 'HOST[:PORT]',
+    summary:
+      'What listeners without an "as" of their own advertise, instead of the discovered public address.',
     defaultText: 'the discovered public address',
-    expected: "a host name or an address without a port (a port goes into --listen '… as HOST:PORT')",
-    read: readReachableHost,
+    expected: 'HOST or HOST:PORT, such as 203.0.113.5 or sip.example.com:5060',
+    read: readAdvertise,
     fallback: () => undefined,
   }),
   logLevel: choice(
@@ -152,16 +153,16 @@ const table = {
     placeholder: 'DOMAIN',
     summary: 'A SIP domain served here, besides the addresses of the listeners.',
     defaultText: 'none',
-    expected: 'a domain name',
-    read: readHost,
+    expected: 'a domain such as example.com, or *.example.com for all names below it',
+    read: readDomain,
   }),
-  aliases: list({
+  aliases: list<string>({
     name: 'alias',
     placeholder: 'HOST[:PORT]',
     summary: 'Another name of this agent: a Route or Request-URI with it is ours.',
     defaultText: 'none',
-    expected: 'HOST or HOST:PORT, an IPv6 address with a port in brackets',
-    read: readHostAndPort,
+    expected: 'HOST or HOST:PORT, such as sip.example.com or 203.0.113.9:5062',
+    read: readAlias,
   }),
   localNetworks: list<string>({
     name: 'local-network',

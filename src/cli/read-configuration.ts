@@ -1,10 +1,11 @@
 import { homedir } from 'node:os';
+import { CloudsipError } from '../error.ts';
 import { parseArguments } from './arguments.ts';
 import type { Configuration } from './configuration.ts';
 import { type FileEntry, type FileValues, parseConfigurationFile } from './configuration-file.ts';
+import type { Machine } from './default-state-directory.ts';
 import { helpText } from './help.ts';
 import { type AnyOption, flagOf, optionList, options, variableOf } from './options.ts';
-import type { Machine } from './state-directory.ts';
 import { didYouMean, nearest } from './suggestion.ts';
 import { UsageError, type UsageErrorCode } from './usage-error.ts';
 
@@ -126,7 +127,14 @@ function fromFile(option: AnyOption, file: FileValues | undefined): readonly Giv
 }
 
 function read(option: Exclude<AnyOption, { kind: 'section' }>, { origin, text, code }: Given): unknown {
-  const value = option.read(text);
+  let value: unknown;
+  try {
+    value = option.read(text);
+  } catch (error) {
+    // The rooms have notations of their own, and say best what is wrong with them.
+    if (!(error instanceof CloudsipError)) throw error;
+    throw new UsageError(code, `${origin}: ${error.message}`, { cause: error });
+  }
   if (value !== undefined) return value;
   const meant = option.words ? didYouMean(text, option.words) : '';
   throw new UsageError(code, `${origin}: expected ${option.expected}, got "${text.slice(0, 100)}"${meant}`);
