@@ -15,7 +15,33 @@ export interface Transport {
   readonly listener: Listener;
   /** True where the transport delivers by itself, so that nothing is retransmitted over it (RFC 3261 17). */
   readonly reliable: boolean;
+  /** What passed and what did not since the listener was opened. Read it, do not keep it up. */
+  readonly counters: Readonly<TransportCounters>;
   /** Sends from the bound address. Never throws; what cannot be sent is counted and logged at most now and then. */
   send(text: MessageText, destination: Endpoint): void;
+  /** Nothing is handed up after the call, and the socket is gone when the promise resolves. */
   close(): Promise<void>;
+}
+
+/** Messages, since the listener was opened. */
+export interface TransportCounters {
+  /** Handed to the handler. */
+  received: number;
+  /** Keep-alives, STUN and empty datagrams: dropped before the handler. */
+  ignored: number;
+  receiveErrors: number;
+  /** Taken by the system. */
+  sent: number;
+  /** Refused by the system, too long, or to a destination that this socket cannot reach. */
+  sendErrors: number;
+  /** Given up because the queue of messages that wait for the system was full. */
+  sendOverflows: number;
+  /** Exceptions that left the handler. */
+  handlerErrors: number;
+}
+
+/** What a transport needs of a log; pino's loggers are one. */
+export interface TransportLog {
+  info(details: object, text: string): void;
+  warn(details: object, text: string): void;
 }

@@ -1,0 +1,144 @@
+import { createRequire } from 'node:module';
+import { endianness } from 'node:os';
+import type * as Koffi from 'koffi';
+import { CloudsipError } from '../error.ts';
+
+/** The system calls of libc cannot be reached from this process; the message says why. */
+export class LibcError extends CloudsipError {}
+
+/** Watches a file descriptor on Node's event loop. Keep it: one that is collected stops watching without a word. */
+export interface Readiness {
+  /** Watches from now on for what is asked, instead of what was asked before; for nothing, it rests. */
+  watch(events: { readable: boolean; writable: boolean }): void;
+  /** Call it before the descriptor is closed. */
+  close(): void;
+}
+
+/**
+ * Called when the descriptor is ready; `status` is 0, or a negative errno after which nothing is watched until
+ * `watch` is called again. Must not throw. Promises and nextTicks that it sets off run once all that is ready
+ * in this turn of the loop has been served, not right after the callback.
+ */
+export type ReadinessHandler = (status: number) => void;
+
+/**
+ * The few calls of Linux' libc that Node does not offer for sockets. Pointers are addresses as plain numbers
+ * (see `addressOf`), structures are laid out by the caller, a result of -1 is explained by `errno()` at once
+ * after the call. The constants below hold for x86-64 and arm64.
+ */
+export interface Libc {
+  socket(family: number, type: number, protocol: number): number;
+  bind(fd: number, sockaddr: number, length: number): number;
+  connect(fd: number, sockaddr: number, length: number): number;
+  getsockname(fd: number, sockaddr: number, length: number): number;
+  getsockopt(fd: number, level: number, name: number, value: number, length: number): number;
+  setsockopt(fd: number, level: number, name: number, value: number, length: number): number;
+  recvfrom(fd: number, into: number, length: number, flags: number, sockaddr: number, size: number): number;
+  sendto(fd: number, from: number, length: number, flags: number, sockaddr: number, size: number): number;
+  recvmmsg(fd: number, headers: number, count: number, flags: number, timeout: number): number;
+  sendmmsg(fd: number, headers: number, count: number, flags: number): number;
+  close(fd: number): number;
+  /** The errno that the last call on this thread left, as in `os.constants.errno`. */
+  errno(): number;
+  /**
+   * Where the bytes lie. They must be kept for as long as a call is given the address, and must not move:
+   * make them over a `new ArrayBuffer(n)`, since a small `new Uint8Array(n)` may lie inside the JS heap.
+   */
+  addressOf(bytes: Uint8Array): number;
+  /** Watches `fd` for reading. */
+  watch(fd: number, handler: ReadinessHandler): Readiness;
+}
+
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const SOCK_DGRAM = 2;
+export const SOCK_NONBLOCK = 0o4000;
+export const SOCK_CLOEXEC = 0o2000000;
+export const MSG_DONTWAIT = 0x40;
+export const SOL_SOCKET = 1;
+export const SO_ERROR = 4;
+export const SO_SNDBUF = 7;
+export const SO_RCVBUF = 8;
+export const SO_SNDBUFFORCE = 32;
+export const SO_RCVBUFFORCE = 33;
+export const IPPROTO_IP = 0;
+export const IP_MTU_DISCOVER = 10;
+export const IP_PMTUDISC_DONT = 0;
+export const IPPROTO_IPV6 = 41;
+export const IPV6_MTU_DISCOVER = 23;
+export const IPV6_PMTUDISC_DONT = 0;
+export const IPV6_V6ONLY = 26;
+
+/** sizeof(struct mmsghdr) and where its members lie, on 64-bit Linux. */
+export const MMSGHDR = { size: 64, name: 0, nameLength: 8, iov: 16, iovLength: 24, length: 56 } as const;
+/** sizeof(struct iovec) and where its members lie, on 64-bit Linux. */
+export const IOVEC = { size: 16, base: 0, length: 8 } as const;
+
+let loaded: Libc | undefined;
+
+/** Binds libc once for each thread. Throws LibcError where that is not possible. */
+export function loadLibc(): Libc {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Libc {
+  const { platform, arch } = process;
+  if (platform !== 'linux' || (arch !== 'x64' && arch !== 'arm64') || endianness() !== 'LE') {
+    throw new LibcError(
+      'LIBC_PLATFORM',
+      `Expected Linux on x64 or arm64, found ${platform} on ${arch}: system calls are not made directly here.`,
+    );
+  }
+  try {
+    // Loaded only here, so that a machine without a fitting binary still runs what does not need it.
+    return bindings(createRequire(import.meta.url)('koffi') as typeof Koffi);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message.split('\n', 1)[0] : String(cause);
+    throw new LibcError(
+      'LIBC_KOFFI',
+      `The package koffi, which makes system calls, does not load (${reason}); run "npm install koffi" to repair it.`,
+      { cause },
+    );
+  }
+}
+
+function bindings(koffi: typeof Koffi): Libc {
+  // null is the running process, which has libc linked: that fits glibc and musl alike.
+  const libc = koffi.load(null);
+  const call = (name: string, ...parameters: ('int' | 'pointer' | 'size')[]): unknown =>
+    libc.func(
+      name,
+      'int',
+      parameters.map((kind) => ({ int: 'int', pointer: 'uintptr_t', size: 'size_t' })[kind]),
+    );
+  // Prototypes in which a pointer is a number: koffi converts those fastest. No call here moves 2 GiB, so an
+  // int result serves for ssize_t too.
+  const functions = {
+    socket: call('socket', 'int', 'int', 'int'),
+    bind: call('bind', 'int', 'pointer', 'int'),
+    connect: call('connect', 'int', 'pointer', 'int'),
+    getsockname: call('getsockname', 'int', 'pointer', 'pointer'),
+    getsockopt: call('getsockopt', 'int', 'int', 'int', 'pointer', 'pointer'),
+    setsockopt: call('setsockopt', 'int', 'int', 'int', 'pointer', 'int'),
+    recvfrom: call('recvfrom', 'int', 'pointer', 'size', 'int', 'pointer', 'pointer'),
+    sendto: call('sendto', 'int', 'pointer', 'size', 'int', 'pointer', 'int'),
+    recvmmsg: call('recvmmsg', 'int', 'pointer', 'int', 'int', 'pointer'),
+    sendmmsg: call('sendmmsg', 'int', 'pointer', 'int', 'int'),
+    close: call('close', 'int'),
+  } as Omit<Libc, 'errno' | 'addressOf' | 'watch'>;
+  return {
+    ...functions,
+    errno: () => koffi.errno(),
+    addressOf: (bytes) => Number(koffi.address(bytes)),
+    watch: (fd, handler) => {
+      // koffi calls back with (status, events); its published types know only the events.
+      const onReady = (status: unknown): void => handler(status as number);
+      const handle = koffi.node.poll(fd, { readable: true }, onReady);
+      return {
+        watch: (events) => handle.start(events, onReady),
+        close: () => handle.close(),
+      };
+    },
+  };
+}

@@ -1,0 +1,30 @@
+const CR = 0x0d;
+const LF = 0x0a;
+/** The longest run of CR, LF and NUL that is taken for a keep-alive: what is longer is odd and goes up to be judged. */
+const KEEPALIVE_MAX = 16;
+const STUN_HEADER = 20;
+
+/**
+ * True for what comes to a SIP port and is no message: empty datagrams; keep-alives of CRLF (RFC 5626 3.5.1)
+ * or of NUL bytes, as phones send them to hold their NAT open; STUN (RFC 8489 5: two zero bits, then the magic
+ * cookie at byte 4).
+ */
+export function isNotSip(bytes: Uint8Array, start: number, length: number): boolean {
+  if (length === 0) return true;
+  const first = bytes[start]!;
+  // Every SIP message starts with a letter; nothing else below is worth a look.
+  if (first > CR) return false;
+  if (length <= KEEPALIVE_MAX) {
+    let i = start;
+    const end = start + length;
+    while (i < end && (bytes[i] === CR || bytes[i] === LF || bytes[i] === 0)) i++;
+    if (i === end) return true;
+  }
+  return (
+    length >= STUN_HEADER &&
+    bytes[start + 4] === 0x21 &&
+    bytes[start + 5] === 0x12 &&
+    bytes[start + 6] === 0xa4 &&
+    bytes[start + 7] === 0x42
+  );
+}
