@@ -1,4 +1,4 @@
-import type { Endpoint } from './address.ts';
+import { type Endpoint, formatEndpoint } from './address.ts';
 
 export type TransportName = 'udp' | 'tcp' | 'tls' | 'ws' | 'wss';
 
@@ -12,4 +12,9 @@ export interface Listener {
   readonly bound: Endpoint;
   /** What hosts outside the local networks are told; absent where the bound address is told to all. */
   advertised: Endpoint | undefined;
+}
+
+/** `udp:10.0.0.15:5060`: the name of a listener in stores and logs; what it advertises may change under it. */
+export function listenerKey(listener: Listener): string {
+  return `${listener.transport}:${formatEndpoint(listener.bound)}`;
 }

@@ -1,0 +1,293 @@
+import { MediaError } from '../media/media-error.ts';
+import type { Endpoint } from '../net/address.ts';
+import type { Timer } from '../net/clock.ts';
+import type { Message } from '../sip/message/message.ts';
+import type { ClientTransaction, ClientTransactionUser } from '../sip/transaction/client-transaction.ts';
+import { buildCancel } from '../sip/transaction/hop-by-hop.ts';
+import { writeForwardedRequest } from './forward-request.ts';
+import { type Egress, egressTo, type Forwarding, newBranch } from './forwarding.ts';
+import { nextHop } from './loose-route.ts';
+import type { HopSide, MediaExchange } from './media-anchor.ts';
+import { type RecordRoutePair, recordRoutePair } from './record-route-pair.ts';
+import type { Target } from './target.ts';
+
+/** A request as the proxy forwards it, the same for all its branches. */
+export interface ForwardableRequest {
+  readonly message: Message;
+  readonly topVia: string | undefined;
+  readonly sender: HopSide;
+  /** The Route values that remain of the received ones; undefined where they stay untouched. */
+  readonly routes: readonly string[] | undefined;
+  readonly loopHash: string;
+  /** The cookie's URI parameters for this callee; undefined where no Record-Route is added. */
+  cookieParams(calleeFlow: Endpoint | undefined): string | undefined;
+  readonly removeLines: readonly number[];
+  readonly exchange: MediaExchange | undefined;
+}
+
+/** What a branch tells the response context. */
+export interface BranchOwner {
+  branchResponse(branch: ClientBranch, response: Message): void;
+  /** The branch ended without a final response of its own: with this status. */
+  branchEnded(branch: ClientBranch, status: number): void;
+}
+
+/** Timer C: how long a branch may ring without a word (RFC 3261 16.6 step 11, over three minutes). */
+const timerCMs = 185_000;
+/** How long a cancelled branch may take to end by itself (RFC 3261 9.1). */
+const cancelledMs = 32_000;
+/** How many addresses of one target are tried (RFC 3263 4.3). */
+const maxAttempts = 4;
+
+const noRewrites: RecordRoutePair['rewrites'] = [];
+
+/** One branch of a response context: one target, tried at one address after the other. */
+export class ClientBranch implements ClientTransactionUser {
+  readonly target: Target;
+  /** Names the branch to the media anchor; stays the same over all attempts. */
+  readonly mediaBranch: string;
+  receiver: HopSide | undefined;
+  recordRouteRewrites: RecordRoutePair['rewrites'] = noRewrites;
+  /** The final response, or the status that stands for it. */
+  final: Message | number | undefined;
+  readonly #owner: BranchOwner;
+  readonly #forwarding: Forwarding;
+  readonly #request: ForwardableRequest;
+  readonly #isInvite: boolean;
+  #endpoints: readonly Endpoint[] = [];
+  #attempt = 0;
+  #transaction: ClientTransaction | undefined;
+  #sentText = '';
+  #egress: Egress | undefined;
+  #provisional = false;
+  #cancelled = false;
+  #timer: Timer | undefined;
+
+  constructor(
+    owner: BranchOwner,
+    forwarding: Forwarding,
+    request: ForwardableRequest,
+    target: Target,
+    mediaBranch: string,
+  ) {
+    this.#owner = owner;
+    this.#forwarding = forwarding;
+    this.#request = request;
+    this.target = target;
+    this.mediaBranch = mediaBranch;
+    this.#isInvite = request.message.method === 'INVITE';
+  }
+
+  start(): void {
+    const { target } = this;
+    const hop = nextHop(target.requestUri, this.#routes());
+    if (!hop) {
+      this.#end(404);
+      return;
+    }
+    if (target.flow && this.#routes().length === 0) {
+      this.#endpoints = [target.flow];
+      this.#tryNext();
+      return;
+    }
+    const { resolver } = this.#forwarding;
+    const now = resolver.resolveNow(hop.uri);
+    if (now) {
+      this.#endpoints = now;
+      this.#tryNext();
+      return;
+    }
+    resolver.resolve(hop.uri).then(
+      (endpoints) => {
+        if (this.final !== undefined) return;
+        this.#endpoints = endpoints;
+        this.#tryNext();
+      },
+      (error: unknown) => {
+        this.#forwarding.log.debug({ host: hop.uri.host, err: error }, 'next hop cannot be resolved');
+        this.#end(404);
+      },
+    );
+  }
+
+  /** Gives the branch up: CANCEL once something came back, nothing before that (RFC 3261 9.1). */
+  cancel(): void {
+    if (this.#cancelled || this.final !== undefined) return;
+    this.#cancelled = true;
+    if (!this.#transaction) {
+      this.#end(487);
+      return;
+    }
+    this.#startTimer(() => this.#end(487), cancelledMs);
+    if (this.#provisional) this.#sendCancel();
+  }
+
+  response(response: Message): void {
+    const { status } = response;
+    if (this.final !== undefined) {
+      // A further 2xx of the same branch: a retransmission or another fork downstream.
+      if (status >= 200 && status < 300 && this.#isInvite) this.#owner.branchResponse(this, response);
+      return;
+    }
+    if (status < 200) {
+      if (this.#isInvite) {
+        if (!this.#provisional) {
+          this.#provisional = true;
+          if (this.#cancelled) this.#sendCancel();
+        }
+        if (!this.#cancelled && (status > 100 || this.#timer === undefined))
+          this.#startTimer(this.#timerC, timerCMs);
+      }
+      if (status > 100) this.#owner.branchResponse(this, response);
+      return;
+    }
+    // 503: this server does not serve just now, so the next one is asked (RFC 3263 4.3).
+    if (status === 503 && !this.#cancelled && this.#hasNext()) {
+      this.#tryNext();
+      return;
+    }
+    this.#stopTimer();
+    this.final = response;
+    this.#owner.branchResponse(this, response);
+  }
+
+  timedOut(): void {
+    if (this.final !== undefined) return;
+    if (!this.#cancelled && this.#hasNext()) this.#tryNext();
+    else this.#end(this.#cancelled ? 487 : 408);
+  }
+
+  /** The rest of the route set: the target's own Path, then what the request came with. */
+  #routes(): readonly string[] {
+    const { routes } = this.#request;
+    if (this.target.routes.length === 0) return routes ?? [];
+    return routes === undefined ? this.target.routes : [...this.target.routes, ...routes];
+  }
+
+  #hasNext(): boolean {
+    return this.#attempt < Math.min(this.#endpoints.length, maxAttempts);
+  }
+
+  #tryNext(): void {
+    const endpoint = this.#endpoints[this.#attempt++];
+    if (!endpoint) {
+      this.#end(this.#attempt === 1 ? 404 : 503);
+      return;
+    }
+    const { sender, message } = this.#request;
+    const egress = egressTo(this.#forwarding, endpoint, sender.listener, this.target.listener);
+    if (!egress) {
+      this.#forwarding.log.debug(
+        { destination: endpoint.address },
+        'no listener reaches this address family',
+      );
+      if (this.#hasNext()) this.#tryNext();
+      else this.#end(503);
+      return;
+    }
+    this.#egress = egress;
+    this.receiver = { listener: egress.listener, peerAddress: endpoint.address };
+    let body: string | undefined;
+    try {
+      body = this.#request.exchange?.requestBody(this.mediaBranch, sender, this.receiver);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      this.#forwarding.log.warn({ err: error, callId: message.callId }, 'media cannot be relayed');
+      this.#end(mediaStatus(error));
+      return;
+    }
+    const branch = newBranch(this.#request.loopHash);
+    this.#sentText = this.#write(egress, endpoint, branch, body);
+    this.#forwarding.counters.forwarded++;
+    this.#transaction = this.#forwarding.layer.send(
+      {
+        text: this.#sentText,
+        branch,
+        method: message.method,
+        transport: egress.transport,
+        destination: endpoint,
+      },
+      this,
+    );
+  }
+
+  #write(egress: Egress, endpoint: Endpoint, branch: string, body: string | undefined): string {
+    const { message, sender, topVia, removeLines } = this.#request;
+    const { sentBy, listener } = egress;
+    const cookie = this.#request.cookieParams(this.target.flow);
+    let recordRoutes: readonly string[] = [];
+    if (cookie !== undefined) {
+      const pair = recordRoutePair(
+        this.#forwarding.identity,
+        sender.listener,
+        sender.peerAddress,
+        listener,
+        endpoint.address,
+        cookie,
+      );
+      recordRoutes = pair.seenByCallee;
+      this.recordRouteRewrites = pair.rewrites;
+    }
+    const routes = this.#routes();
+    const hop = nextHop(this.target.requestUri, routes)!;
+    const rewriteRoutes =
+      this.#request.routes !== undefined || this.target.routes.length > 0 || hop.routes !== routes;
+    return writeForwardedRequest(message, {
+      requestUri: hop.requestUri,
+      via: `SIP/2.0/UDP ${sentBy.host}:${sentBy.port};rport;branch=${branch}`,
+      recordRoutes,
+      routes: rewriteRoutes ? hop.routes : undefined,
+      topVia,
+      body,
+      removeLines,
+    });
+  }
+
+  #sendCancel(): void {
+    const transaction = this.#transaction;
+    const egress = this.#egress;
+    const destination = this.#endpoints[this.#attempt - 1];
+    if (!transaction || !egress || !destination) return;
+    this.#forwarding.layer.send(
+      {
+        text: buildCancel(this.#sentText),
+        branch: transaction.key,
+        method: 'CANCEL',
+        transport: egress.transport,
+        destination,
+      },
+      ignored,
+    );
+  }
+
+  readonly #timerC = (): void => {
+    // RFC 3261 16.8: with a provisional response the branch is cancelled, without one it is as if 408 had come.
+    if (this.#provisional) this.cancel();
+    else this.#end(408);
+  };
+
+  #startTimer(callback: () => void, delayMs: number): void {
+    this.#stopTimer();
+    this.#timer = this.#forwarding.clock.schedule(callback, delayMs);
+  }
+
+  #stopTimer(): void {
+    if (this.#timer !== undefined) this.#forwarding.clock.cancel(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #end(status: number): void {
+    if (this.final !== undefined) return;
+    this.#stopTimer();
+    this.final = status;
+    this.#transaction?.abandon();
+    this.#owner.branchEnded(this, status);
+  }
+}
+
+/** A CANCEL's own response changes nothing: the INVITE answers for itself. */
+const ignored: ClientTransactionUser = { response: () => {}, timedOut: () => {} };
+
+function mediaStatus(error: Error): number {
+  return error instanceof MediaError && error.code === 'media.ports-exhausted' ? 503 : 488;
+}

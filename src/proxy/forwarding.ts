@@ -1,0 +1,77 @@
+import type { Identity } from '../identity/identity.ts';
+import type { Endpoint } from '../net/address.ts';
+import type { Clock } from '../net/clock.ts';
+import type { Listener } from '../net/listener.ts';
+import type { TransactionLayer } from '../sip/transaction/transaction-layer.ts';
+import type { Resolver } from '../sip/transport/resolver.ts';
+import type { Transport } from '../sip/transport/transport.ts';
+import type { DialogCookies } from './dialog-cookie.ts';
+import type { MediaAnchor } from './media-anchor.ts';
+
+/** The log calls of the proxy; pino satisfies it. */
+export interface ProxyLog {
+  debug(details: object, message: string): void;
+  info(details: object, message: string): void;
+  warn(details: object, message: string): void;
+}
+
+/** What forwarding needs of the house. */
+export interface Forwarding {
+  readonly clock: Clock;
+  readonly log: ProxyLog;
+  readonly identity: Identity;
+  readonly layer: TransactionLayer;
+  readonly resolver: Resolver;
+  readonly cookies: DialogCookies;
+  /** Undefined where media is not relayed. */
+  readonly media: MediaAnchor | undefined;
+  /** The open transport of a listener; undefined where it was retired. */
+  transportOf(listener: Listener): Transport | undefined;
+  readonly counters: ProxyCounters;
+}
+
+export interface ProxyCounters {
+  requests: number;
+  refused: number;
+  unauthorized: number;
+  forwarded: number;
+  strayAcks: number;
+}
+
+/** The transport that a request leaves by, and the identity that it carries. */
+export interface Egress {
+  readonly transport: Transport;
+  readonly listener: Listener;
+  readonly sentBy: { readonly host: string; readonly port: number };
+}
+
+/**
+ * Chooses the socket and then the identity for one destination. A forced listener wins where it is still open
+ * and of the destination's family; else the one that faces the destination.
+ */
+export function egressTo(
+  forwarding: Forwarding,
+  destination: Endpoint,
+  receivedOn: Listener,
+  forced: Listener | undefined,
+): Egress | undefined {
+  const { identity } = forwarding;
+  const wantsIpv6 = destination.address.includes(':');
+  let listener = forced;
+  let transport = listener && forwarding.transportOf(listener);
+  if (!listener || !transport || listener.bound.address.includes(':') !== wantsIpv6) {
+    listener = identity.listenerFor(receivedOn, destination.address);
+    transport = forwarding.transportOf(listener);
+    if (!transport || listener.bound.address.includes(':') !== wantsIpv6) return undefined;
+  }
+  return { transport, listener, sentBy: identity.towards(listener, destination.address) };
+}
+
+let branchCount = 0;
+const branchSeed = Math.floor(Math.random() * 0xffffffff).toString(36);
+
+/** A Via branch that nobody had before: magic cookie, seed, counter, and the loop hash behind a dot. */
+export function newBranch(loopHash: string): string {
+  branchCount++;
+  return `z9hG4bK${branchSeed}${branchCount.toString(36)}.${loopHash}`;
+}

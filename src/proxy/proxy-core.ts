@@ -1,0 +1,294 @@
+import { randomBytes } from 'node:crypto';
+import type { AccountStore } from '../account/account-store.ts';
+import type { DigestAuthenticator } from '../account/digest.ts';
+import type { LocationStore } from '../location/location-store.ts';
+import type { Endpoint } from '../net/address.ts';
+import { type Listener, listenerKey } from '../net/listener.ts';
+import type { RegisterResult } from '../registrar/registrar.ts';
+import { CONTACT, PROXY_AUTHORIZATION } from '../sip/message/header-id.ts';
+import type { Message } from '../sip/message/message.ts';
+import { parseNameAddr } from '../sip/message/name-addr.ts';
+import { buildResponse } from '../sip/message/response.ts';
+import { parseSipUri, type SipUri, unescapeUser } from '../sip/message/uri.ts';
+import type { ServerTransaction } from '../sip/transaction/server-transaction.ts';
+import type { TransactionUser } from '../sip/transaction/transaction-layer.ts';
+import type { Transport } from '../sip/transport/transport.ts';
+import type { ForwardableRequest } from './client-branch.ts';
+import type { DialogCookie, DialogSide } from './dialog-cookie.ts';
+import type { Forwarding } from './forwarding.ts';
+import { targetsOf } from './locate-targets.ts';
+import { isLoop, loopHash } from './loop-detection.ts';
+import { badRoute, nextHop, type PreprocessedRoute, preprocessRoute } from './loose-route.ts';
+import { flowOf } from './nat.ts';
+import { dialogMethods } from './record-route.ts';
+import { ResponseContext } from './response-context.ts';
+import { forwardStatelessly } from './stateless.ts';
+import type { Target } from './target.ts';
+import { type Refusal, validateRequest } from './validation.ts';
+
+export interface ProxyOptions extends Omit<Forwarding, 'layer'> {
+  readonly accounts: Pick<AccountStore, 'get'>;
+  readonly authenticator: DigestAuthenticator;
+  readonly location: Pick<LocationStore, 'lookup'>;
+  /** The realm of challenges: credentials for it stop here. */
+  readonly realm: string;
+  /** Answers a REGISTER for a domain of ours. */
+  register(request: Message, context: { source: Endpoint; listenerKey: string }): RegisterResult;
+  listenerByKey(key: string): Listener | undefined;
+}
+
+/** Methods that the agent itself answers or passes on; told in Allow. */
+const allow =
+  'INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, UPDATE, PRACK, INFO, REFER, NOTIFY, SUBSCRIBE, MESSAGE, PUBLISH';
+
+/** The proxy core: takes new requests and decides, in the order of RFC 3261 16, what becomes of them. */
+export class ProxyCore implements TransactionUser {
+  readonly #options: ProxyOptions;
+  #forwarding: Forwarding | undefined;
+  readonly #contexts = new WeakMap<ServerTransaction, ResponseContext>();
+  readonly #tagSeed = randomBytes(4).toString('hex');
+  #tags = 0;
+
+  constructor(options: ProxyOptions) {
+    this.#options = options;
+  }
+
+  /** The layer that this proxy is the user of; to be set before the first message. */
+  attach(layer: Forwarding['layer']): void {
+    this.#forwarding = { ...this.#options, layer };
+  }
+
+  request(transaction: ServerTransaction): void {
+    const { request } = transaction;
+    this.#options.counters.requests++;
+    const refusal = validateRequest(request);
+    if (refusal) {
+      this.#refuse(transaction, refusal);
+      return;
+    }
+    const hash = loopHash(request);
+    if (isLoop(request, hash, this.#isSelf)) {
+      this.#refuse(transaction, { status: 482 });
+      return;
+    }
+    const route = preprocessRoute(request, this.#isSelf);
+    if (route === badRoute) {
+      this.#refuse(transaction, { status: 400, reason: 'Bad Route Header' });
+      return;
+    }
+    this.#route(transaction, route, hash);
+  }
+
+  cancel(transaction: ServerTransaction, invite: ServerTransaction | undefined): void {
+    // RFC 3261 16.10 would pass on an unknown CANCEL statelessly; every INVITE here has state, so there is none.
+    if (!invite) {
+      this.#refuse(transaction, { status: 481 });
+      return;
+    }
+    this.#respond(transaction, 200);
+    if (invite.completed) return;
+    this.#contexts.get(invite)?.cancel();
+  }
+
+  ack(request: Message, topVia: string | undefined, source: Endpoint, transport: Transport): void {
+    const forwarding = this.#forwarding!;
+    if (validateRequest(request)) return;
+    const route = preprocessRoute(request, this.#isSelf);
+    const dialog = route === badRoute ? undefined : this.#dialogOf(request, route);
+    if (route === badRoute || !dialog) {
+      // An ACK cannot be answered, and one that belongs to no dialog of ours is nobody's business.
+      forwarding.counters.strayAcks++;
+      return;
+    }
+    const exchange = forwarding.media?.exchange(request);
+    const target = this.#dialogTarget(route, dialog);
+    const sender = { listener: transport.listener, peerAddress: source.address };
+    forwardStatelessly(forwarding, { message: request, topVia, sender, route, exchange }, target);
+  }
+
+  #route(transaction: ServerTransaction, route: PreprocessedRoute, hash: string): void {
+    const { request } = transaction;
+    const uri = parseSipUri(route.requestUri);
+    if (!uri) {
+      this.#refuse(transaction, { status: 416 });
+      return;
+    }
+    const dialog = this.#dialogOf(request, route);
+    if (dialog && !(this.#isSelf(uri.host, uri.port) && route.routes.length === 0)) {
+      this.#forward(transaction, route, hash, [[this.#dialogTarget(route, dialog)]], []);
+      return;
+    }
+    const forUs = route.routes.length === 0 && this.#isSelf(uri.host, uri.port);
+    if (forUs && request.method === 'REGISTER') {
+      this.#register(transaction);
+      return;
+    }
+    if (forUs && uri.user === undefined) {
+      this.#answer(transaction);
+      return;
+    }
+
+    // A new request. Whoever says to be one of our users, or wants to go elsewhere, proves who he is.
+    const removeLines: number[] = [];
+    const caller = parseSipUri(request.from?.uri ?? '');
+    const callerIsOurs = caller !== undefined && this.#isSelf(caller.host, caller.port);
+    if (!dialog && (callerIsOurs || !forUs)) {
+      const account = this.#authenticate(transaction, caller, callerIsOurs, removeLines);
+      if (account === undefined) return;
+    }
+    if (!forUs) {
+      const target = { requestUri: route.requestUri, routes: [], flow: undefined, listener: undefined };
+      this.#forward(transaction, route, hash, [[target]], removeLines);
+      return;
+    }
+    const user = unescapeUser(uri.user!);
+    if (!this.#options.accounts.get(user)) {
+      this.#refuse(transaction, { status: 404 });
+      return;
+    }
+    const groups = targetsOf(
+      this.#options.location.lookup(user),
+      this.#options.identity,
+      this.#options.listenerByKey,
+    );
+    if (groups.length === 0) {
+      this.#refuse(transaction, { status: 480 });
+      return;
+    }
+    // RFC 3261 16.6: what remains of Max-Forwards must reach somebody.
+    if (request.maxForwards === 0) {
+      this.#refuse(transaction, { status: 483 });
+      return;
+    }
+    this.#forward(transaction, route, hash, groups, removeLines);
+  }
+
+  /** The dialog that our own signed Route proves; undefined where there is none, whatever the To tag says. */
+  #dialogOf(
+    request: Message,
+    route: PreprocessedRoute,
+  ): { cookie: DialogCookie; from: DialogSide } | undefined {
+    const toTag = request.toTag;
+    const first = route.own[0];
+    if (toTag === undefined || !first) return undefined;
+    return this.#options.cookies.verify(first.uri.params, request.callId, request.fromTag ?? '', toTag);
+  }
+
+  #dialogTarget(route: PreprocessedRoute, dialog: { cookie: DialogCookie; from: DialogSide }): Target {
+    const last = route.own[route.own.length - 1]!;
+    const { identity } = this.#options;
+    return {
+      requestUri: route.requestUri,
+      routes: [],
+      flow: dialog.from === 'caller' ? dialog.cookie.calleeFlow : dialog.cookie.callerFlow,
+      listener: identity.listenerNamed(last.uri.host, last.uri.port ?? 5060),
+    };
+  }
+
+  #authenticate(
+    transaction: ServerTransaction,
+    caller: SipUri | undefined,
+    callerIsOurs: boolean,
+    removeLines: number[],
+  ): string | undefined {
+    const { request } = transaction;
+    const result = this.#options.authenticator.authenticate(request, request.method, 'proxy');
+    if (!result.ok) {
+      this.#options.counters.unauthorized++;
+      this.#refuse(transaction, { status: result.status, headers: result.headers });
+      return undefined;
+    }
+    if (callerIsOurs && unescapeUser(caller?.user ?? '') !== result.account) {
+      this.#refuse(transaction, { status: 403, reason: 'From Is Not The Authenticated Account' });
+      return undefined;
+    }
+    // Credentials for our realm are of no use beyond us (RFC 3261 22.3).
+    for (let n = request.find(PROXY_AUTHORIZATION); n >= 0; n = request.find(PROXY_AUTHORIZATION, n + 1)) {
+      if (request.valueAt(n).includes(`realm="${this.#options.realm}"`)) removeLines.push(n);
+    }
+    return result.account;
+  }
+
+  #forward(
+    transaction: ServerTransaction,
+    route: PreprocessedRoute,
+    hash: string,
+    groups: readonly (readonly Target[])[],
+    removeLines: readonly number[],
+  ): void {
+    const forwarding = this.#forwarding!;
+    const { request, source, transport, topVia } = transaction;
+    if (request.maxForwards === 0) {
+      // OPTIONS that may go no further is answered here (RFC 3261 16.3 step 3).
+      if (request.method === 'OPTIONS') this.#answer(transaction);
+      else this.#refuse(transaction, { status: 483 });
+      return;
+    }
+    if (!nextHop(route.requestUri, route.routes)) {
+      this.#refuse(transaction, { status: 400, reason: 'Bad Route Header' });
+      return;
+    }
+    const forwardable: ForwardableRequest = {
+      message: request,
+      topVia,
+      sender: { listener: transport.listener, peerAddress: source.address },
+      routes: route.changed ? route.routes : undefined,
+      loopHash: hash,
+      cookieParams: this.#cookieParams(request, source),
+      removeLines,
+      exchange: forwarding.media?.exchange(request),
+    };
+    const context = new ResponseContext(forwarding, transaction, forwardable, groups, this.#newTag());
+    if (request.method === 'INVITE') {
+      this.#contexts.set(transaction, context);
+      this.#respond(transaction, 100);
+    }
+    context.start();
+  }
+
+  #cookieParams(request: Message, source: Endpoint): ForwardableRequest['cookieParams'] {
+    if (request.toTag !== undefined || !dialogMethods.has(request.method)) return () => undefined;
+    const { cookies, identity } = this.#options;
+    const contact = parseSipUri(parseNameAddr(request.value(CONTACT) ?? '')?.uri ?? '');
+    const callerFlow = contact && flowOf(contact, source, (address) => identity.isLocal(address));
+    return (calleeFlow) => cookies.params(request.callId, request.fromTag ?? '', { callerFlow, calleeFlow });
+  }
+
+  #register(transaction: ServerTransaction): void {
+    const { request, source, transport } = transaction;
+    const reply = this.#options.register(request, {
+      source,
+      listenerKey: listenerKey(transport.listener),
+    });
+    this.#respond(transaction, reply.status, reply.reason, reply.headers);
+  }
+
+  /** Requests to the agent itself rather than to a user. */
+  #answer(transaction: ServerTransaction): void {
+    if (transaction.request.method === 'OPTIONS') {
+      // RFC 3261 11.2.
+      this.#respond(transaction, 200, undefined, `Allow: ${allow}\r\nAccept: application/sdp\r\n`);
+      return;
+    }
+    this.#refuse(transaction, { status: 404 });
+  }
+
+  #refuse(transaction: ServerTransaction, refusal: Refusal): void {
+    this.#options.counters.refused++;
+    this.#respond(transaction, refusal.status, refusal.reason, refusal.headers);
+  }
+
+  #respond(transaction: ServerTransaction, status: number, reason?: string, headers?: string): void {
+    const { request, topVia } = transaction;
+    const toTag = status === 100 ? undefined : this.#newTag();
+    transaction.respond(buildResponse(request, status, { topVia, toTag, reason, headers }), status);
+  }
+
+  #newTag(): string {
+    this.#tags++;
+    return `cs${this.#tagSeed}${this.#tags.toString(36)}`;
+  }
+
+  readonly #isSelf = (host: string, port: number | undefined): boolean =>
+    this.#options.identity.isSelf(host, port);
+}

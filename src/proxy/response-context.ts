@@ -1,0 +1,199 @@
+import { PROXY_AUTHENTICATE, WWW_AUTHENTICATE } from '../sip/message/header-id.ts';
+import type { Message } from '../sip/message/message.ts';
+import { buildResponse } from '../sip/message/response.ts';
+import type { ServerTransaction } from '../sip/transaction/server-transaction.ts';
+import { type BranchOwner, ClientBranch, type ForwardableRequest } from './client-branch.ts';
+import { writeForwardedResponse } from './forward-response.ts';
+import type { Forwarding } from './forwarding.ts';
+import type { Target } from './target.ts';
+
+/**
+ * All branches of one request and the choice among their responses (RFC 3261 16.7). Targets come in groups:
+ * those of one group ring together, the next group when all of the one before failed (16.6, q values).
+ */
+export class ResponseContext implements BranchOwner {
+  readonly #forwarding: Forwarding;
+  readonly #transaction: ServerTransaction;
+  readonly #request: ForwardableRequest;
+  readonly #groups: Target[][];
+  readonly #branches: ClientBranch[] = [];
+  readonly #toTag: string;
+  #open = 0;
+  #finalSent = false;
+  #cancelled = false;
+
+  constructor(
+    forwarding: Forwarding,
+    transaction: ServerTransaction,
+    request: ForwardableRequest,
+    groups: readonly (readonly Target[])[],
+    toTag: string,
+  ) {
+    this.#forwarding = forwarding;
+    this.#transaction = transaction;
+    this.#request = request;
+    this.#groups = groups.map((group) => [...group]);
+    this.#toTag = toTag;
+  }
+
+  start(): void {
+    const group = this.#groups.shift();
+    if (!group) {
+      this.#sendBest();
+      return;
+    }
+    const first = this.#branches.length;
+    for (const target of group) {
+      this.#branches.push(
+        new ClientBranch(this, this.#forwarding, this.#request, target, String(this.#branches.length)),
+      );
+    }
+    this.#open += group.length;
+    for (const branch of this.#branches.slice(first)) branch.start();
+  }
+
+  /** The caller gave up (RFC 3261 16.10). */
+  cancel(): void {
+    this.#cancelled = true;
+    this.#groups.length = 0;
+    this.#cancelPending();
+  }
+
+  branchResponse(branch: ClientBranch, response: Message): void {
+    const { status } = response;
+    if (status < 200) {
+      if (!this.#finalSent) this.#forward(branch, response);
+      return;
+    }
+    if (status < 300) {
+      // Every 2xx to an INVITE is forwarded at once, also a second one (16.7 step 5).
+      const first = !this.#finalSent;
+      if (!first && this.#transaction.request.method !== 'INVITE') return;
+      this.#finalSent = true;
+      this.#forward(branch, response);
+      if (first) {
+        this.#endDialog(status);
+        this.#groups.length = 0;
+        this.#cancelPending();
+      }
+      return;
+    }
+    this.#branchDone(branch, status);
+  }
+
+  branchEnded(branch: ClientBranch, status: number): void {
+    this.#branchDone(branch, status);
+  }
+
+  #branchDone(branch: ClientBranch, status: number): void {
+    this.#open--;
+    this.#request.exchange?.branchFailed(branch.mediaBranch);
+    if (this.#finalSent) return;
+    if (status >= 600) {
+      // 6xx: nobody else shall ring, but the answer waits until the others are done (16.7 step 5).
+      this.#groups.length = 0;
+      this.#cancelPending();
+    }
+    if (this.#open === 0 && !this.#finalSent) {
+      if (this.#cancelled) this.#sendBest();
+      else this.start();
+    }
+  }
+
+  #cancelPending(): void {
+    // A non-INVITE request cannot be cancelled (RFC 3261 9.1).
+    if (this.#transaction.request.method !== 'INVITE') return;
+    for (const branch of this.#branches) branch.cancel();
+  }
+
+  /** RFC 3261 16.7 step 6: 6xx first, else the lowest class, in 4xx those that help the caller to do better. */
+  #sendBest(): void {
+    if (this.#finalSent) return;
+    this.#finalSent = true;
+    this.#request.exchange?.failed();
+    let best: ClientBranch | undefined;
+    for (const branch of this.#branches) {
+      if (!best || rank(branch) < rank(best)) best = branch;
+    }
+    const final = best?.final;
+    const status = statusOf(final) ?? 480;
+    const { request } = this.#transaction;
+    this.#endDialog(status);
+    if (status === 408 && typeof final !== 'object' && request.method !== 'INVITE') {
+      // RFC 4320 4.2: a 408 to a non-INVITE comes too late to be of use and must not be sent.
+      this.#transaction.abandon();
+      return;
+    }
+    if (best && typeof final === 'object' && status !== 503) {
+      this.#forward(best, final, this.#challenges(best, status));
+      return;
+    }
+    // A 503 speaks of its sender, not of us: it becomes a 500 (16.7 step 6). Our own goes as it is.
+    this.#respond(typeof final === 'object' ? 500 : status);
+  }
+
+  /** The challenges of the other branches, so that the caller can answer all at once (16.7 step 7). */
+  #challenges(best: ClientBranch, status: number): string | undefined {
+    if ((status !== 401 && status !== 407) || this.#branches.length < 2) return undefined;
+    let lines = '';
+    for (const branch of this.#branches) {
+      const { final } = branch;
+      if (branch === best || typeof final !== 'object' || (final.status !== 401 && final.status !== 407))
+        continue;
+      for (let n = 0; n < final.headerCount; n++) {
+        const id = final.idAt(n);
+        if (id === PROXY_AUTHENTICATE || id === WWW_AUTHENTICATE)
+          lines += final.text.slice(final.lineStart(n), final.lineEnd(n));
+      }
+    }
+    return lines === '' ? undefined : lines;
+  }
+
+  #forward(branch: ClientBranch, response: Message, extraHeaders?: string): void {
+    const { sender, exchange } = this.#request;
+    let body: string | undefined;
+    if (exchange && branch.receiver) {
+      try {
+        body = exchange.responseBody(response, branch.mediaBranch, branch.receiver, sender);
+      } catch (error) {
+        // The answer cannot be relayed. The call goes on without our media rather than half: it is said in the log.
+        this.#forwarding.log.warn(
+          { err: error, callId: response.callId },
+          'media of a response cannot be relayed',
+        );
+      }
+    }
+    const text = writeForwardedResponse(response, {
+      body,
+      recordRoutes: branch.recordRouteRewrites,
+      extraHeaders,
+    });
+    // Without a second Via it was for us alone, though we never send requests of our own by this way.
+    if (text !== undefined) this.#transaction.respond(text, response.status);
+    else this.#respond(502);
+  }
+
+  /** A BYE ends its dialog whatever comes back (RFC 3261 15.1.1), unless it only has to be tried again with credentials. */
+  #endDialog(status: number): void {
+    const { request } = this.#transaction;
+    if (request.method === 'BYE' && status !== 401 && status !== 407) this.#forwarding.media?.end(request);
+  }
+
+  #respond(status: number): void {
+    const { request, topVia } = this.#transaction;
+    this.#transaction.respond(buildResponse(request, status, { topVia, toTag: this.#toTag }), status);
+  }
+}
+
+function statusOf(final: Message | number | undefined): number | undefined {
+  return typeof final === 'object' ? final.status : final;
+}
+
+/** Lower is better. */
+function rank(branch: ClientBranch): number {
+  const status = statusOf(branch.final) ?? 699;
+  if (status >= 600) return 0;
+  const helpful = status === 401 || status === 407 || status === 415 || status === 420 || status === 484;
+  // Within a class a response that somebody gave is better than one that we made up for a silent branch.
+  return Math.floor(status / 100) * 10 + (helpful ? 0 : typeof branch.final === 'object' ? 1 : 2);
+}

@@ -1,0 +1,13 @@
+import type { Endpoint } from '../net/address.ts';
+import type { Listener } from '../net/listener.ts';
+
+/** One place to forward a request to (RFC 3261 16.5). */
+export interface Target {
+  readonly requestUri: string;
+  /** Route values to put on for this target alone, the Path of a binding (RFC 3327 5.2). */
+  readonly routes: readonly string[];
+  /** Where it is really reached, when a NAT makes the URI useless. */
+  readonly flow: Endpoint | undefined;
+  /** The listener that it has to leave by: where the binding was made, or where the Route says. */
+  readonly listener: Listener | undefined;
+}
