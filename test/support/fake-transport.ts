@@ -1,0 +1,36 @@
+import type { Endpoint } from '../../src/net/address.ts';
+import type { Listener } from '../../src/net/listener.ts';
+import type { Transport } from '../../src/sip/transport/transport.ts';
+
+export interface Sent {
+  readonly text: string;
+  readonly destination: Endpoint;
+  readonly transport: FakeTransport;
+}
+
+/** A transport without a network: keeps what was sent. */
+export class FakeTransport implements Transport {
+  readonly listener: Listener;
+  readonly reliable: boolean;
+  readonly sent: Sent[];
+
+  /** `sent` may be shared by several transports to see the order. */
+  constructor(listener: Listener, sent: Sent[] = [], reliable = false) {
+    this.listener = listener;
+    this.sent = sent;
+    this.reliable = reliable;
+  }
+
+  send(text: string, destination: Endpoint): void {
+    this.sent.push({ text, destination, transport: this });
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** What was sent since the last call. */
+  take(): Sent[] {
+    return this.sent.splice(0);
+  }
+}
