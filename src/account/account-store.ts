@@ -2,7 +2,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { type Clock, systemClock } from '../net/clock.ts';
 import { preparePrivateFile, prepareStateDirectory } from '../state-directory.ts';
 import { type Account, checkAccountName, checkAccountPassword, generatePassword } from './account.ts';
-import { AccountError } from './account-error.ts';
+import { AccountError, accountExists } from './account-error.ts';
 
 export const accountsFile = 'accounts.sqlite';
 
@@ -47,7 +47,7 @@ const schema = `
 
 /**
  * Opens the accounts of a state directory, making directory and file where they are missing. Throws
- * AccountError `ACCOUNT_STORE` where the file cannot be opened or is no such store.
+ * AccountError `account.store` where the file cannot be opened or is no such store.
  */
 export function openAccountStore(stateDir: string, options: AccountStoreOptions = {}): AccountStore {
   try {
@@ -56,7 +56,7 @@ export function openAccountStore(stateDir: string, options: AccountStoreOptions 
   } catch (error) {
     if (error instanceof AccountError) throw error;
     throw new AccountError(
-      'ACCOUNT_STORE',
+      'account.store',
       `expected to open the accounts in ${stateDir}/${accountsFile} and got: ${(error as Error).message}; check that the directory is this user's own and that the disk is not full; a broken file can be moved away, then the accounts have to be added again`,
       { cause: error },
     );
@@ -154,10 +154,7 @@ class SqliteAccountStore implements AccountStore {
       .prepare('INSERT INTO account (name, password, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING')
       .run(name, password, account.createdAt);
     if (changes === 0) {
-      throw new AccountError(
-        'ACCOUNT_EXISTS',
-        `expected a new name and ${name} exists; to change its password remove it first: cloudsip user remove ${name}`,
-      );
+      throw accountExists(name);
     }
     return account;
   }

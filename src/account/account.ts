@@ -9,22 +9,22 @@ export interface Account {
   readonly createdAt: number;
 }
 
-/** Throws AccountError `ACCOUNT_NAME` where the name cannot stand in a SIP URI as it is (RFC 3261 25.1 user). */
+/** Throws AccountError `account.name` where the name cannot stand in a SIP URI as it is (RFC 3261 25.1 user). */
 export function checkAccountName(name: string): void {
   if (/^[A-Za-z0-9._~+-]{1,64}$/.test(name)) return;
   throw new AccountError(
-    'ACCOUNT_NAME',
+    'account.name',
     `expected a name of 1 to 64 letters, digits or . _ ~ + - and got ${JSON.stringify(name.slice(0, 80))}; choose another name`,
   );
 }
 
-/** Throws AccountError `ACCOUNT_PASSWORD`; the password itself never stands in the message. */
+/** Throws AccountError `account.password`; the password itself never stands in the message. */
 export function checkAccountPassword(password: string): void {
   // A quote or backslash would be escaped by some phones and not by others before it is hashed; control
   // characters cannot be typed into any of them.
   if (password.length >= 1 && password.length <= 128 && !/[\x00-\x1f\x7f"\\]/.test(password)) return;
   throw new AccountError(
-    'ACCOUNT_PASSWORD',
+    'account.password',
     `expected a password of 1 to 128 characters without control characters, quotes and backslashes and got one of ${password.length} characters that is not so; choose another one`,
   );
 }
