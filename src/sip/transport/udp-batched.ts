@@ -3,13 +3,13 @@ import { getSystemErrorName } from 'node:util';
 import { type Endpoint, familyOf, formatEndpoint } from '../../net/address.ts';
 import { type Libc, loadLibc, MSG_DONTWAIT, type Readiness } from '../../net/libc.ts';
 import type { Listener } from '../../net/listener.ts';
+import { LogLimit } from '../../net/log-limit.ts';
 import { SOCKADDR_LENGTH } from '../../net/sockaddr.ts';
 import { DatagramArena } from './datagram-arena.ts';
 import { isNotSip } from './not-sip.ts';
 import { PeerCache } from './peer-cache.ts';
-import { ThrottledLog } from './throttled-log.ts';
 import type { MessageHandler, MessageText, Transport, TransportCounters } from './transport.ts';
-import { boundListener, type UdpOptions, zeroCounters } from './udp-options.ts';
+import { boundListener, limitedWarn, type UdpOptions, type Warn, zeroCounters } from './udp-options.ts';
 import { UdpOutbox } from './udp-outbox.ts';
 import { openUdpSocket, takeSocketError } from './udp-socket.ts';
 
@@ -42,7 +42,8 @@ export class UdpBatched implements Transport {
   readonly #libc: Libc;
   readonly #fd: number;
   readonly #handler: MessageHandler;
-  readonly #log: ThrottledLog;
+  readonly #limit: LogLimit;
+  readonly #warn: Warn;
   readonly #inbox: DatagramArena;
   readonly #peers: PeerCache;
   readonly #outbox: UdpOutbox;
@@ -66,10 +67,11 @@ export class UdpBatched implements Transport {
     this.#libc = libc;
     this.#fd = fd;
     this.#handler = handler;
-    this.#log = new ThrottledLog(options.log, options.clock);
+    this.#limit = new LogLimit(options.clock);
+    this.#warn = limitedWarn(options.log, this.#limit);
     this.#inbox = new DatagramArena(libc, BATCH, SOCKADDR_LENGTH[family]);
     this.#peers = new PeerCache(family);
-    this.#outbox = new UdpOutbox(libc, fd, family, this.#peers, this.counters, options);
+    this.#outbox = new UdpOutbox(libc, fd, family, this.#peers, this.counters, this.#warn);
     this.#readiness = libc.watch(fd, (status) => this.#wake(status));
     open.add(this);
   }
@@ -91,6 +93,7 @@ export class UdpBatched implements Transport {
       clearTimeout(this.#timer);
       this.#readiness.close();
       this.#libc.close(this.#fd);
+      this.#limit.close();
       open.delete(this);
     }
     return Promise.resolve();
@@ -151,7 +154,8 @@ export class UdpBatched implements Transport {
         if (errno === EAGAIN) break;
         if (errno === EINTR) continue;
         this.counters.receiveErrors++;
-        this.#log.warn(
+        this.#warn(
+          'receive',
           { listener: formatEndpoint(this.listener.bound), reason: getSystemErrorName(-errno) },
           'UDP receive failed',
         );
@@ -179,7 +183,11 @@ export class UdpBatched implements Transport {
       this.#handler(inbox.read(slot, length), source, this);
     } catch (error) {
       this.counters.handlerErrors++;
-      this.#log.warn({ err: error, source: formatEndpoint(source) }, 'A message from UDP met an error');
+      this.#warn(
+        'handler',
+        { err: error, source: formatEndpoint(source) },
+        'A message from UDP met an error',
+      );
     }
   }
 
@@ -194,7 +202,8 @@ export class UdpBatched implements Transport {
   #watchLater(status: number): void {
     const errno = takeSocketError(this.#libc, this.#fd);
     this.counters.receiveErrors++;
-    this.#log.warn(
+    this.#warn(
+      'receive',
       {
         listener: formatEndpoint(this.listener.bound),
         reason: getSystemErrorName(errno === 0 ? status : -errno),

@@ -1,17 +1,19 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { type Endpoint, type Family, familyOf, formatEndpoint, unbracket } from '../../net/address.ts';
 import type { Listener } from '../../net/listener.ts';
+import { LogLimit } from '../../net/log-limit.ts';
 import { isNotSip } from './not-sip.ts';
 import { PeerCache } from './peer-cache.ts';
-import { ThrottledLog } from './throttled-log.ts';
 import type { MessageHandler, MessageText, Transport, TransportCounters } from './transport.ts';
 import { bindError, notAnAddress } from './transport-error.ts';
 import {
   boundListener,
+  limitedWarn,
   MAX_PAYLOAD,
   MAX_WAITING_BYTES,
   MAX_WAITING_MESSAGES,
   type UdpOptions,
+  type Warn,
   zeroCounters,
 } from './udp-options.ts';
 import { RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES } from './udp-socket.ts';
@@ -28,8 +30,8 @@ export class UdpDgram implements Transport {
   readonly #family: Family;
   readonly #handler: MessageHandler;
   readonly #peers: PeerCache;
-  readonly #sendLog: ThrottledLog;
-  readonly #receiveLog: ThrottledLog;
+  readonly #limit: LogLimit;
+  readonly #warn: Warn;
   #closing: Promise<void> | undefined;
 
   /** Rejects with TransportError where the address cannot be bound. */
@@ -71,15 +73,16 @@ export class UdpDgram implements Transport {
     this.#family = family;
     this.#handler = handler;
     this.#peers = new PeerCache(family);
-    this.#sendLog = new ThrottledLog(options.log, options.clock);
-    this.#receiveLog = new ThrottledLog(options.log, options.clock);
+    this.#limit = new LogLimit(options.clock);
+    this.#warn = limitedWarn(options.log, this.#limit);
     // The system cuts these to its own limits.
     socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES);
     socket.setSendBufferSize(SEND_BUFFER_BYTES);
     socket.on('message', (bytes, from) => this.#deliver(bytes, from));
     socket.on('error', (error) => {
       this.counters.receiveErrors++;
-      this.#receiveLog.warn(
+      this.#warn(
+        'receive',
         { listener: formatEndpoint(this.listener.bound), reason: error.message },
         'UDP receive failed',
       );
@@ -98,7 +101,7 @@ export class UdpDgram implements Transport {
       this.#socket.getSendQueueSize() + text.length > MAX_WAITING_BYTES
     ) {
       this.counters.sendOverflows++;
-      this.#sendLog.warn({}, 'UDP messages dropped: the system takes none');
+      this.#warn('overflow', {}, 'UDP messages dropped: the system takes none');
     } else {
       this.#socket.send(Buffer.from(text, 'latin1'), port, address, (error: NodeJS.ErrnoException | null) => {
         if (error) this.#refuse(destination, error.code ?? error.message);
@@ -110,6 +113,7 @@ export class UdpDgram implements Transport {
   close(): Promise<void> {
     this.#closing ??= new Promise((resolve) => {
       this.#socket.removeAllListeners('message');
+      this.#limit.close();
       this.#socket.close(() => resolve());
     });
     return this.#closing;
@@ -125,12 +129,12 @@ export class UdpDgram implements Transport {
       this.#handler(bytes.toString('latin1'), { address: from.address, port: from.port }, this);
     } catch (error) {
       this.counters.handlerErrors++;
-      this.#receiveLog.warn({ err: error, source: formatEndpoint(from) }, 'A message from UDP met an error');
+      this.#warn('handler', { err: error, source: formatEndpoint(from) }, 'A message from UDP met an error');
     }
   }
 
   #refuse(destination: Endpoint, reason: string): void {
     this.counters.sendErrors++;
-    this.#sendLog.warn({ destination: formatEndpoint(destination), reason }, 'UDP message not sent');
+    this.#warn('send', { destination: formatEndpoint(destination), reason }, 'UDP message not sent');
   }
 }

@@ -5,9 +5,8 @@ import { type Libc, MSG_DONTWAIT } from '../../net/libc.ts';
 import { familyAndPort, SOCKADDR_LENGTH } from '../../net/sockaddr.ts';
 import { DatagramArena } from './datagram-arena.ts';
 import type { PeerCache } from './peer-cache.ts';
-import { ThrottledLog } from './throttled-log.ts';
 import type { TransportCounters } from './transport.ts';
-import { MAX_PAYLOAD, MAX_WAITING_BYTES, MAX_WAITING_MESSAGES, type UdpOptions } from './udp-options.ts';
+import { MAX_PAYLOAD, MAX_WAITING_BYTES, MAX_WAITING_MESSAGES, type Warn } from './udp-options.ts';
 
 const SLOTS = 32;
 const { EAGAIN, EINTR } = constants.errno;
@@ -28,7 +27,7 @@ export class UdpOutbox {
   readonly #family: Family;
   readonly #peers: PeerCache;
   readonly #counters: TransportCounters;
-  readonly #log: ThrottledLog;
+  readonly #warn: Warn;
   readonly #arena: DatagramArena;
   readonly #destinations = new Array<Endpoint | undefined>(SLOTS).fill(undefined);
   #head = 0;
@@ -44,14 +43,14 @@ export class UdpOutbox {
     family: Family,
     peers: PeerCache,
     counters: TransportCounters,
-    options: UdpOptions,
+    warn: Warn,
   ) {
     this.#libc = libc;
     this.#fd = fd;
     this.#family = family;
     this.#peers = peers;
     this.#counters = counters;
-    this.#log = new ThrottledLog(options.log, options.clock);
+    this.#warn = warn;
     this.#arena = new DatagramArena(libc, SLOTS, SOCKADDR_LENGTH[family]);
   }
 
@@ -121,7 +120,8 @@ export class UdpOutbox {
     const count = this.#waiting.length - this.#waitingHead;
     if (count >= MAX_WAITING_MESSAGES || this.#waitingBytes + text.length > MAX_WAITING_BYTES) {
       this.#counters.sendOverflows++;
-      this.#log.warn(
+      this.#warn(
+        'overflow',
         { waiting: count, bytes: this.#waitingBytes },
         'UDP messages dropped: the system takes none',
       );
@@ -151,6 +151,6 @@ export class UdpOutbox {
 
   #refuse(destination: Endpoint, reason: string): void {
     this.#counters.sendErrors++;
-    this.#log.warn({ destination: formatEndpoint(destination), reason }, 'UDP message not sent');
+    this.#warn('send', { destination: formatEndpoint(destination), reason }, 'UDP message not sent');
   }
 }

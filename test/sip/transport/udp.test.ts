@@ -1,0 +1,361 @@
+import assert from 'node:assert/strict';
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import type { Endpoint } from '../../../src/net/address.ts';
+import type { Listener } from '../../../src/net/listener.ts';
+import type { MessageHandler, Transport } from '../../../src/sip/transport/transport.ts';
+import { TransportError } from '../../../src/sip/transport/transport-error.ts';
+import { openUdp, type UdpImplementation } from '../../../src/sip/transport/udp.ts';
+import { CollectedLog } from '../../support/collected-log.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+
+type Family = 'ipv4' | 'ipv6';
+const loopback = { ipv4: '127.0.0.1', ipv6: '::1' } as const;
+const everyByte = String.fromCharCode(...Array.from({ length: 256 }, (_, i) => i));
+
+function listenerOn(address: string, port = 0): Listener {
+  return { transport: 'udp', bound: { address, port }, advertised: undefined };
+}
+
+/** A peer that knows nothing of our transports. */
+async function openPeer(family: Family = 'ipv4'): Promise<{ socket: Socket; endpoint: Endpoint }> {
+  const socket = createSocket({ type: family === 'ipv4' ? 'udp4' : 'udp6', recvBufferSize: 4 << 20 });
+  socket.bind(0, loopback[family]);
+  await once(socket, 'listening');
+  return { socket, endpoint: { address: loopback[family], port: socket.address().port } };
+}
+
+/** Resolves when `condition` holds, looking again in each turn of the loop. The test's own timeout ends it. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+const socketsOpen = (): number => {
+  const { fds } = { fds: readdirSync('/proc/self/fd') };
+  return fds.length;
+};
+
+for (const implementation of ['batched', 'dgram'] as const) {
+  describe(`UDP ${implementation}`, { timeout: 60_000 }, () => {
+    const openOn = async (
+      address: string,
+      onMessage: MessageHandler,
+      log = new CollectedLog(),
+      clock = new ManualClock(),
+    ): Promise<Transport> => openUdp(listenerOn(address), onMessage, { log, clock, implementation });
+
+    for (const family of ['ipv4', 'ipv6'] as const) {
+      test(`carries every byte both ways over ${family} and knows the source`, async () => {
+        const received: { text: string; source: Endpoint; transport: Transport }[] = [];
+        const transport = await openOn(loopback[family], (text, source, from) => {
+          received.push({ text, source, transport: from });
+          from.send(`re${text}`, source);
+        });
+        const { socket, endpoint } = await openPeer(family);
+        const answer = once(socket, 'message');
+        socket.send(
+          Buffer.from(`INVITE${everyByte}`, 'latin1'),
+          transport.listener.bound.port,
+          loopback[family],
+        );
+        const [bytes, from] = await answer;
+        assert.equal(bytes.toString('latin1'), `reINVITE${everyByte}`);
+        assert.deepEqual({ address: from.address, port: from.port }, transport.listener.bound);
+        assert.equal(received.length, 1);
+        assert.equal(received[0]!.text, `INVITE${everyByte}`);
+        assert.deepEqual({ ...received[0]!.source }, endpoint);
+        assert.equal(received[0]!.transport, transport);
+        await until(() => transport.counters.sent === 1);
+        await transport.close();
+        socket.close();
+      });
+
+      test(`carries the longest datagram over ${family}`, async () => {
+        const text = 'A'.repeat(65507);
+        const transport = await openOn(loopback[family], (message, source, from) =>
+          from.send(message, source),
+        );
+        const { socket } = await openPeer(family);
+        const answer = once(socket, 'message');
+        socket.send(text, transport.listener.bound.port, loopback[family]);
+        const [bytes] = await answer;
+        assert.equal(bytes.length, 65507);
+        assert.equal(bytes.toString('latin1'), text);
+        await transport.close();
+        socket.close();
+      });
+    }
+
+    test('tells many sources apart and answers each', async () => {
+      const transport = await openOn('127.0.0.1', (text, source, from) =>
+        from.send(`${text}@${source.port}`, source),
+      );
+      const peers = await Promise.all(Array.from({ length: 50 }, () => openPeer()));
+      const answers = peers.map(({ socket }) => once(socket, 'message'));
+      peers.forEach(({ socket }, i) => {
+        socket.send(`m${i}`, transport.listener.bound.port, '127.0.0.1');
+      });
+      const texts = (await Promise.all(answers)).map(([bytes]) => String(bytes));
+      assert.deepEqual(
+        texts,
+        peers.map(({ endpoint }, i) => `m${i}@${endpoint.port}`),
+      );
+      for (const { socket } of peers) socket.close();
+      await transport.close();
+    });
+
+    test('passes a burst of 10,000 on without loss, in order, both ways', async () => {
+      const total = 10_000;
+      const window = 200;
+      let next = 0;
+      const a = await openOn('127.0.0.1', (text, source, from) => from.send(text, source));
+      const answered: string[] = [];
+      const b = await openOn('127.0.0.1', (text) => {
+        answered.push(text);
+        more();
+      });
+      const body = 'x'.repeat(800);
+      const more = (): void => {
+        while (next < total && next - answered.length < window) b.send(`${next++} ${body}`, a.listener.bound);
+      };
+      more();
+      await until(() => answered.length === total);
+      assert.deepEqual(
+        answered.map((text) => Number.parseInt(text, 10)),
+        Array.from({ length: total }, (_, i) => i),
+      );
+      assert.equal(answered.at(-1), `${total - 1} ${body}`);
+      assert.equal(a.counters.received, total);
+      await until(() => a.counters.sent === total);
+      assert.deepEqual({ ...a.counters }, { ...zero, received: total, sent: total });
+      await Promise.all([a.close(), b.close()]);
+    });
+
+    test('drops keep-alives, empty datagrams and STUN, and nothing else', async () => {
+      const received: string[] = [];
+      const transport = await openOn('127.0.0.1', (text) => received.push(text));
+      const { socket } = await openPeer();
+      const stun = Buffer.alloc(28);
+      stun.set([0, 1, 0, 8, 0x21, 0x12, 0xa4, 0x42]);
+      const noise = ['', '\r\n', '\r\n\r\n', '\0', '\0\0\0\0', '\n', stun];
+      const messages = ['\r\nOPTIONS', ' ', 'a', '\r'.repeat(17), '\0\u0001\0\u0008STUNLIKEBUTNOCOOKIE'];
+      for (const datagram of [...noise, ...messages]) {
+        socket.send(
+          typeof datagram === 'string' ? Buffer.from(datagram, 'latin1') : datagram,
+          transport.listener.bound.port,
+          '127.0.0.1',
+        );
+      }
+      await until(() => received.length === messages.length);
+      assert.deepEqual(received, messages);
+      assert.equal(transport.counters.ignored, noise.length);
+      await transport.close();
+      socket.close();
+    });
+
+    test('sends from outside of a message at once, in order', async () => {
+      const transport = await openOn('127.0.0.1', () => undefined);
+      const { socket, endpoint } = await openPeer();
+      const received: string[] = [];
+      socket.on('message', (bytes) => received.push(String(bytes)));
+      for (let i = 0; i < 100; i++) transport.send(`m${i}`, endpoint);
+      await until(() => received.length === 100);
+      assert.deepEqual(
+        received,
+        Array.from({ length: 100 }, (_, i) => `m${i}`),
+      );
+      await transport.close();
+      socket.close();
+    });
+
+    test('lets promises of the handler go on without another event', async () => {
+      const transport = await openOn('127.0.0.1', (text, source, from) => {
+        void Promise.resolve().then(() => from.send(text, source));
+      });
+      const { socket } = await openPeer();
+      const answer = once(socket, 'message');
+      socket.send('later', transport.listener.bound.port, '127.0.0.1');
+      assert.equal(String((await answer)[0]), 'later');
+      await transport.close();
+      socket.close();
+    });
+
+    test('survives ports that are closed', async () => {
+      const { socket: gone, endpoint: closedPort } = await openPeer();
+      gone.close();
+      await once(gone, 'close');
+      const log = new CollectedLog();
+      const transport = await openOn('127.0.0.1', (text, source, from) => from.send(text, source), log);
+      const { socket } = await openPeer();
+      for (let round = 0; round < 5; round++) {
+        transport.send('nobody', closedPort);
+        const answer = once(socket, 'message');
+        socket.send(`round ${round}`, transport.listener.bound.port, '127.0.0.1');
+        assert.equal(String((await answer)[0]), `round ${round}`);
+      }
+      await until(() => transport.counters.sent === 10);
+      assert.equal(transport.counters.receiveErrors, 0);
+      assert.deepEqual(log.lines, []);
+      await transport.close();
+      socket.close();
+    });
+
+    test('counts what cannot be sent, tells it once, and sends the rest', async () => {
+      const log = new CollectedLog();
+      const clock = new ManualClock();
+      const transport = await openOn('127.0.0.1', () => undefined, log, clock);
+      const { socket, endpoint } = await openPeer();
+      const received: string[] = [];
+      socket.on('message', (bytes) => received.push(String(bytes)));
+      const bad: [string, Endpoint][] = [
+        // Bound to loopback, the system refuses to send elsewhere (EINVAL).
+        ['unroutable', { address: '192.0.2.1', port: 5060 }],
+        ['broadcast', { address: '255.255.255.255', port: 5060 }],
+        ['other family', { address: '::1', port: 5060 }],
+        ['a name', { address: 'localhost', port: 5060 }],
+        ['no port', { address: '127.0.0.1', port: 0 }],
+        ['too high a port', { address: '127.0.0.1', port: 65536 }],
+        ['A'.repeat(65508), endpoint],
+      ];
+      transport.send('first', endpoint);
+      for (const [text, destination] of bad) {
+        transport.send(text, destination);
+        transport.send(`after ${text.slice(0, 20)}`, endpoint);
+      }
+      await until(() => received.length === 1 + bad.length && transport.counters.sendErrors === bad.length);
+      assert.equal(received[0], 'first');
+      assert.equal(transport.counters.sent, 1 + bad.length);
+      assert.equal(log.lines.length, 1);
+      assert.equal(log.lines[0]!.level, 'warn');
+      clock.advance(1000);
+      assert.equal(log.lines.length, 2);
+      assert.equal(log.lines[1]!.details['suppressed'], bad.length - 2);
+      await transport.close();
+      socket.close();
+    });
+
+    test('goes on after an exception of the handler', async () => {
+      const log = new CollectedLog();
+      const transport = await openOn(
+        '127.0.0.1',
+        (text, source, from) => {
+          if (text === 'bad') throw new Error('cannot read this');
+          from.send(text, source);
+        },
+        log,
+      );
+      const { socket } = await openPeer();
+      const answer = once(socket, 'message');
+      socket.send('bad', transport.listener.bound.port, '127.0.0.1');
+      socket.send('good', transport.listener.bound.port, '127.0.0.1');
+      assert.equal(String((await answer)[0]), 'good');
+      assert.equal(transport.counters.handlerErrors, 1);
+      assert.equal(log.lines.length, 1);
+      await transport.close();
+      socket.close();
+    });
+
+    test('closes in the middle of a batch and hands nothing up afterwards', async () => {
+      const { socket } = await openPeer();
+      let received = 0;
+      let closed: Promise<void> | undefined;
+      const transport = await openOn('127.0.0.1', (text, source, from) => {
+        received++;
+        from.send(text, source);
+        if (received === 5) closed = from.close();
+      });
+      const { port } = transport.listener.bound;
+      const flood = setInterval(() => {
+        for (let i = 0; i < 50; i++) socket.send(`m${i}`, port, '127.0.0.1');
+      }, 1);
+      await until(() => closed !== undefined);
+      await closed;
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+      clearInterval(flood);
+      assert.equal(received, 5);
+      transport.send('too late', { address: '127.0.0.1', port });
+      await transport.close();
+      socket.close();
+      await once(socket, 'close');
+    });
+
+    test('gives its descriptor and its port back', async () => {
+      const warm = await openOn('127.0.0.1', () => undefined);
+      await warm.close();
+      await new Promise((resolve) => setImmediate(resolve));
+      const before = socketsOpen();
+      const transports: Transport[] = [];
+      for (let i = 0; i < 20; i++) transports.push(await openOn('127.0.0.1', () => undefined));
+      assert.equal(socketsOpen(), before + 20);
+      const { bound } = transports[0]!.listener;
+      await Promise.all(transports.map((transport) => transport.close()));
+      assert.equal(socketsOpen(), before);
+      const again = await openUdp(listenerOn(bound.address, bound.port), () => undefined, {
+        log: new CollectedLog(),
+        implementation,
+      });
+      await again.close();
+    });
+
+    test('a listener with a port stays the same object; for port 0 the real port stands in a new one', async () => {
+      const asked = listenerOn('127.0.0.1');
+      const first = await openUdp(asked, () => undefined, { log: new CollectedLog(), implementation });
+      assert.equal(asked.bound.port, 0);
+      assert.ok(first.listener.bound.port > 0);
+      await first.close();
+      const fixed = listenerOn('127.0.0.1', first.listener.bound.port);
+      const second = await openUdp(fixed, () => undefined, { log: new CollectedLog(), implementation });
+      assert.equal(second.listener, fixed);
+      await second.close();
+    });
+
+    const refused = async (listener: Listener, code: string, text: RegExp): Promise<void> => {
+      await assert.rejects(
+        openUdp(listener, () => undefined, { log: new CollectedLog(), implementation }),
+        (error) => {
+          assert.ok(error instanceof TransportError);
+          assert.equal(error.code, code);
+          assert.match(error.message, text);
+          return true;
+        },
+      );
+    };
+
+    test('says what to do when an address cannot be bound, and leaks nothing', async () => {
+      const transport = await openOn('127.0.0.1', () => undefined);
+      const before = socketsOpen();
+      const { port } = transport.listener.bound;
+      await refused(
+        listenerOn('127.0.0.1', port),
+        'TRANSPORT_ADDRESS_IN_USE',
+        new RegExp(`ss -lunp sport = :${port}`),
+      );
+      await refused(listenerOn('192.0.2.7', 5060), 'TRANSPORT_ADDRESS_NOT_OURS', /as 192\.0\.2\.7:5060/);
+      await refused(listenerOn('2001:db8::7', 5060), 'TRANSPORT_ADDRESS_NOT_OURS', /as \[2001:db8::7\]:5060/);
+      await refused(listenerOn('sip.example.com', 5060), 'TRANSPORT_NOT_AN_ADDRESS', /sip\.example\.com/);
+      await until(() => socketsOpen() === before);
+      await transport.close();
+    });
+  });
+}
+
+const zero = {
+  received: 0,
+  ignored: 0,
+  receiveErrors: 0,
+  sent: 0,
+  sendErrors: 0,
+  sendOverflows: 0,
+  handlerErrors: 0,
+};
+
+test('auto makes system calls where it can', async () => {
+  const implementation: UdpImplementation = 'auto';
+  const log = new CollectedLog();
+  const transport = await openUdp(listenerOn('127.0.0.1'), () => undefined, { log, implementation });
+  assert.equal(transport.constructor.name, 'UdpBatched');
+  assert.deepEqual(log.lines, []);
+  await transport.close();
+});
