@@ -46,6 +46,8 @@ export class Identity {
   #listeners: readonly Listener[] = [];
   #destinations: DestinationTable;
   #identities = new WeakMap<Listener, Identities>();
+  /** `host:port` → the one listener that goes by this name; null where several do. */
+  #named = new Map<string, Listener | null>();
   /** `port host[:port]` → identity. */
   readonly #transactions = new Map<string, SentBy>();
 
@@ -95,6 +97,14 @@ export class Identity {
 
   isSelf(host: string, port: number | undefined): boolean {
     return this.aliases.isSelf(host, port);
+  }
+
+  /**
+   * The listener that a Record-Route of ours named: `host` as it was written (IPv6 in brackets). Undefined where
+   * nobody goes by that name any more, or several do.
+   */
+  listenerNamed(host: string, port: number): Listener | undefined {
+    return this.#named.get(`${host}:${port}`) ?? undefined;
   }
 
   /**
@@ -154,6 +164,14 @@ export class Identity {
 
   /** A listener is known by its bound and its advertised host, each with either port. */
   #learnListeners(): void {
+    this.#named = new Map();
+    for (const listener of this.#listeners) {
+      for (const { host, port } of [sentBy(listener.bound), sentBy(this.#shownBy(listener))]) {
+        const name = `${host}:${port}`;
+        const other = this.#named.get(name);
+        this.#named.set(name, other === undefined || other === listener ? listener : null);
+      }
+    }
     this.aliases.setOwn(
       this.#listeners.flatMap((listener) => {
         const { bound } = listener;

@@ -1,6 +1,6 @@
 import type { Endpoint } from '../../src/net/address.ts';
 import type { Listener } from '../../src/net/listener.ts';
-import type { Transport } from '../../src/sip/transport/transport.ts';
+import type { Transport, TransportCounters } from '../../src/sip/transport/transport.ts';
 
 export interface Sent {
   readonly text: string;
@@ -13,6 +13,15 @@ export class FakeTransport implements Transport {
   readonly listener: Listener;
   readonly reliable: boolean;
   readonly sent: Sent[];
+  readonly counters: TransportCounters = {
+    received: 0,
+    ignored: 0,
+    receiveErrors: 0,
+    sent: 0,
+    sendErrors: 0,
+    sendOverflows: 0,
+    handlerErrors: 0,
+  };
 
   /** `sent` may be shared by several transports to see the order. */
   constructor(listener: Listener, sent: Sent[] = [], reliable = false) {

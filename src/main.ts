@@ -1,0 +1,86 @@
+import { readFile } from 'node:fs/promises';
+import { providers } from '../providers/index.ts';
+import { Agent } from './agent.ts';
+import { createLog } from './cli/log.ts';
+import { readConfiguration } from './cli/read-configuration.ts';
+import { notifyServiceManager, watchdogIntervalMs } from './cli/service-manager.ts';
+import { showStatus } from './cli/show-status.ts';
+import { UsageError } from './cli/usage-error.ts';
+import { runUserCommand } from './cli/user-command.ts';
+import { readVersion } from './cli/version.ts';
+import { CloudsipError } from './error.ts';
+import { systemClock } from './net/clock.ts';
+
+/** Runs what the command line asks for. Resolves with the exit code once there is nothing more to do. */
+async function main(): Promise<number> {
+  const names = providers.map((provider) => provider.name);
+  const invocation = await readConfiguration(
+    process.argv.slice(2),
+    process.env,
+    (path) => readFile(path, 'utf8'),
+    { providers: names },
+  );
+  switch (invocation.kind) {
+    case 'help':
+      process.stdout.write(invocation.text);
+      return 0;
+    case 'version':
+      process.stdout.write(`cloudsip ${readVersion()}\n`);
+      return 0;
+    case 'user': {
+      const { stdin, stdout, stderr } = process;
+      return runUserCommand(invocation.arguments, {
+        stdin,
+        stdout,
+        stderr,
+        stateDir: invocation.configuration.stateDirectory,
+      });
+    }
+    case 'run':
+      return run(invocation);
+  }
+}
+
+async function run({ configuration, warnings }: RunInvocation): Promise<number> {
+  const stopAsked = new Promise<NodeJS.Signals>((resolve) => {
+    process.once('SIGINT', resolve);
+    process.once('SIGTERM', resolve);
+  });
+  const log = await createLog(configuration.logLevel);
+  for (const warning of warnings) log.warn(warning);
+  const agent = await Agent.start({ configuration, providers, log, clock: systemClock, env: process.env });
+  showStatus(
+    {
+      version: readVersion(),
+      listeners: agent.listeners,
+      topology: agent.topology,
+      domains: configuration.domains,
+      readyAfterMs: performance.now(),
+    },
+    agent.newAccounts,
+    log,
+  );
+  await notifyServiceManager('READY=1');
+  const watchdogMs = watchdogIntervalMs();
+  const watchdog =
+    watchdogMs === undefined
+      ? undefined
+      : setInterval(() => void notifyServiceManager('WATCHDOG=1'), watchdogMs);
+  const signal = await stopAsked;
+  clearInterval(watchdog);
+  log.info({ signal }, 'stopping');
+  await notifyServiceManager('STOPPING=1');
+  await agent.close();
+  log.info('stopped');
+  return 0;
+}
+
+type RunInvocation = Extract<Awaited<ReturnType<typeof readConfiguration>>, { kind: 'run' }>;
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof CloudsipError)) throw error;
+  process.stderr.write(`cloudsip: ${error.message}\n`);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}
