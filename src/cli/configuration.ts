@@ -1,4 +1,5 @@
-import type { PortRange, StaticMapping } from './option-values.ts';
+import type { PortRange } from '../media/port-pool.ts';
+import type { StaticMapping } from './option-values.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 /** Which socket calls relay RTP; `off` leaves media to the endpoints. */

@@ -6,16 +6,11 @@ import {
   printListener,
   splitHostPort,
 } from '../identity/listener-notation.ts';
+import type { PortRange } from '../media/port-pool.ts';
 import { bracket, familyOf, normalizeHost } from '../net/address.ts';
 import { parseCidr } from '../net/cidr.ts';
 
 /** Each reader gives undefined where the text is not of its form; the option says what was expected. */
-
-/** UDP ports for RTP, both ends included. */
-export interface PortRange {
-  readonly first: number;
-  readonly last: number;
-}
 
 /** One private address and the public address in front of it. */
 export interface StaticMapping {
@@ -46,9 +41,9 @@ export function readNetwork(text: string): string | undefined {
 export function readPortRange(text: string): PortRange | undefined {
   const match = /^(\d{1,5})\s*-\s*(\d{1,5})$/.exec(text);
   if (!match) return undefined;
-  const first = Number(match[1]);
-  const last = Number(match[2]);
-  return first >= 1024 && last <= 65535 && last - first >= 3 ? { first, last } : undefined;
+  const from = Number(match[1]);
+  const to = Number(match[2]);
+  return from >= 1024 && to <= 65535 && to - from >= 3 ? { from, to } : undefined;
 }
 
 /** Goes into a quoted-string as it is (RFC 3261 25.1): no quote, no backslash, no control character. */

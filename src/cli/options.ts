@@ -175,11 +175,11 @@ const table = {
   rtpPorts: single({
     name: 'rtp-ports',
     placeholder: 'FIRST-LAST',
-    summary: 'UDP ports for RTP and RTCP; open them in the cloud’s firewall.',
+    summary: 'UDP ports for RTP and RTCP; to be opened in the firewall of the cloud.',
     defaultText: '10000-20000',
     expected: 'FIRST-LAST within 1024-65535, at least four ports, such as 10000-20000',
     read: readPortRange,
-    fallback: () => ({ first: 10000, last: 20000 }),
+    fallback: () => ({ from: 10000, to: 20000 }),
   }),
   realm: single<string>({
     name: 'realm',
@@ -189,13 +189,12 @@ const table = {
     expected: 'up to 128 characters without quotes, backslashes and control characters',
     read: readRealm,
     fallback: () => 'cloudsip',
-    shared: true,
   }),
   media: choice(
     {
       name: 'media',
       summary:
-        'How RTP is relayed: batched system calls (koffi) or node:dgram; off leaves it to the endpoints.',
+        'How RTP is relayed: direct system calls (koffi) or node:dgram; off leaves it to the endpoints.',
       defaultText: 'auto',
       fallback: () => 'auto',
     },

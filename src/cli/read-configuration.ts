@@ -20,7 +20,7 @@ export type Invocation =
   | {
       readonly kind: 'user';
       readonly configuration: Configuration;
-      /** What follows `user`, without the options that are the agent's: --config, --state-dir, --realm. */
+      /** What follows `user`, without the options that are the agent's: --config and --state-dir. */
       readonly arguments: readonly string[];
     }
   | { readonly kind: 'help'; readonly text: string }

@@ -47,10 +47,7 @@ export class LogLimit {
     }
     window.waiting++;
     window.last = write;
-    window.timer ??= this.#clock.schedule(
-      () => this.#end(slot, window),
-      Math.max(0, window.opened + this.#intervalMs - this.#clock.now()),
-    );
+    window.timer ??= this.#clock.schedule(() => this.#end(slot, window), this.#remainingMs(window));
   }
 
   /** Writes what still waits and forgets all keys. */
@@ -60,6 +57,12 @@ export class LogLimit {
       window.last?.(window.waiting - 1);
     }
     this.#windows.clear();
+  }
+
+  /** Never more than the interval: a clock that was set back must not silence the log for the difference. */
+  #remainingMs(window: Window): number {
+    const remainingMs = window.opened + this.#intervalMs - this.#clock.now();
+    return Math.min(Math.max(0, remainingMs), this.#intervalMs);
   }
 
   #open(slot: string | typeof overflow): void {

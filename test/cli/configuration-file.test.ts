@@ -37,7 +37,7 @@ static:
     assert.deepEqual(configuration.listen, ['udp:10.0.0.15:5060 as 203.0.113.5:5060', 'tcp:10.0.0.15:5060']);
     assert.deepEqual(configuration.domains, ['example.com']);
     assert.deepEqual(configuration.aliases, ['sip.example.com', '203.0.113.9:5062']);
-    assert.deepEqual(configuration.rtpPorts, { first: 30000, last: 30100 });
+    assert.deepEqual(configuration.rtpPorts, { from: 30000, to: 30100 });
     assert.equal(configuration.realm, '007', 'as written, not as the number 7');
     assert.equal(configuration.media, 'off', 'a word, not a false');
     assert.deepEqual(configuration.static, {

@@ -56,7 +56,7 @@ describe('without anything given', () => {
       domains: [],
       aliases: [],
       localNetworks: [],
-      rtpPorts: { first: 10000, last: 20000 },
+      rtpPorts: { from: 10000, to: 20000 },
       realm: 'cloudsip',
       media: 'auto',
       udp: 'auto',
@@ -146,7 +146,7 @@ describe('values', () => {
       domains: ['example.com', '*.example.org'],
       aliases: ['203.0.113.9', '[2001:db8::2]:5062'],
       localNetworks: [],
-      rtpPorts: { first: 30000, last: 30100 },
+      rtpPorts: { from: 30000, to: 30100 },
       realm: 'my house',
       media: 'off',
       udp: 'dgram',
@@ -213,7 +213,19 @@ describe('the command line', () => {
 
   test('user gets its arguments, without the options that belong to the agent', async () => {
     const invocation = await invoke({
-      argv: ['--state-dir', '/a', 'user', 'add', 'alice', '--realm=r', '--force', '--', '--state-dir', '/b'],
+      file: 'realm: r',
+      argv: [
+        '--state-dir',
+        '/a',
+        'user',
+        'add',
+        'alice',
+        '--config=c.yaml',
+        '--force',
+        '--',
+        '--state-dir',
+        '/b',
+      ],
     });
     assert.ok(invocation.kind === 'user');
     assert.deepEqual(invocation.arguments, ['add', 'alice', '--force', '--', '--state-dir', '/b']);

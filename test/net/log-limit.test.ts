@@ -65,6 +65,20 @@ describe('LogLimit', () => {
     assert.equal(lines.at(-1), 'from 100 +0', 'ended windows make room for new keys');
   });
 
+  test('a clock that is set back silences nothing', () => {
+    let behindMs = 0;
+    limit = new LogLimit({
+      now: () => clock.now() - behindMs,
+      schedule: (callback, delayMs) => clock.schedule(callback, delayMs),
+      cancel: (timer) => clock.cancel(timer),
+    });
+    line('malformed');
+    behindMs = 3_600_000;
+    line('malformed');
+    clock.advance(1000);
+    assert.deepEqual(lines, ['malformed +0', 'malformed +0']);
+  });
+
   test('close writes what waits and leaves no timer', () => {
     line('a');
     line('a');
