@@ -10,7 +10,11 @@ import { readVersion } from '../../src/cli/version.ts';
 import { nameTable, readmeTable } from './option-tables.ts';
 
 const root = join(import.meta.dirname, '../..');
-const read = (path: string): string => readFileSync(join(root, path), 'utf8');
+/** Without the spaces and dashes that line up the columns of tables. */
+const read = (path: string): string =>
+  readFileSync(join(root, path), 'utf8').replace(/^\|.*$/gm, (row) =>
+    row.replace(/ +\|/g, ' |').replace(/-{3,}/g, '---'),
+  );
 const readme = read('README.md');
 const configurationPage = read('docs/configuration.md');
 const architecture = read('docs/architecture.md');
