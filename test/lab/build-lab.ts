@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runProgram } from '../support/process.ts';
@@ -23,7 +23,9 @@ export async function buildLab(topology: Topology): Promise<Lab> {
   const fabric = `${name}-fabric`;
   const hosts = new Map<string, LabHost>();
   for (const [hostName, spec] of Object.entries(topology.hosts)) {
-    hosts.set(hostName, new LabHost(hostName, `${name}-${hostName}`, spec));
+    const own = join(directory, hostName);
+    mkdirSync(own);
+    hosts.set(hostName, new LabHost(hostName, `${name}-${hostName}`, spec, own));
   }
   const namespaces = [fabric, ...[...hosts.values()].map((host) => host.namespace)];
   const watchdog = await Watchdog.start(directory, namespaces);

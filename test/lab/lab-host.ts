@@ -15,13 +15,16 @@ export class LabHost {
   /** Name of its network namespace. */
   readonly namespace: string;
   readonly spec: HostSpec;
+  /** A temporary directory that goes with the laboratory. */
+  readonly directory: string;
   /** First address of the first interface. */
   readonly address: string;
 
-  constructor(name: string, namespace: string, spec: HostSpec) {
+  constructor(name: string, namespace: string, spec: HostSpec, directory: string) {
     this.name = name;
     this.namespace = namespace;
     this.spec = spec;
+    this.directory = directory;
     this.address = spec.interfaces[0]?.addresses[0]?.split('/')[0] ?? '127.0.0.1';
   }
 
