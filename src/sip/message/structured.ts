@@ -65,7 +65,7 @@ export function parseDigestCredentials(value: string): CredentialsResult {
   const line = value.replace(/\r?\n[ \t]+/g, ' ').trim();
   if (!/^digest(?:\s|$)/i.test(line)) return { ok: false, reason: 'other-scheme' };
   if (!credentialsForm.test(line)) return { ok: false, reason: 'malformed' };
-  const parsed = sip().parse(`REGISTER sip:a SIP/2.0\r\nAuthorization: ${line}\r\n`)?.headers
+  const parsed = sip().parse(`REGISTER sip:a SIP/2.0\r\nAuthorization: ${line}\r\n\r\n`)?.headers
     .authorization?.[0];
   if (!parsed) return { ok: false, reason: 'malformed' };
 
