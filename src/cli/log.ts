@@ -29,9 +29,18 @@ export async function createLog(level: LogLevel, output: LogOutput = process.std
       await prettyStream(output),
     );
   }
-  const stream: DestinationStream =
-    output.fd === undefined ? output : destination({ dest: output.fd, sync: false, maxLength: maxWaiting });
-  return pino({ ...common(level), hooks: { streamWrite: redactLine } }, stream);
+  const options = { ...common(level), hooks: { streamWrite: redactLine } };
+  if (output.fd === undefined) return pino(options, output);
+  const stream = destination({ dest: output.fd, sync: false, maxLength: maxWaiting });
+  const log = pino(options, stream);
+  let dropped = 0;
+  stream.on('drop', () => dropped++);
+  stream.on('drain', () => {
+    if (dropped === 0) return;
+    log.warn({ dropped }, 'log lines were dropped: standard output is read too slowly');
+    dropped = 0;
+  });
+  return log;
 }
 
 function common(level: LogLevel): LoggerOptions {

@@ -6,6 +6,7 @@ import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import { createLog, type LogOutput } from '../../src/cli/log.ts';
+import { redactLine } from '../../src/cli/redaction.ts';
 
 interface Collected extends LogOutput {
   readonly text: () => string;
@@ -21,6 +22,17 @@ function collect(isTTY: boolean): Collected {
     },
   });
   return Object.assign(stream, { isTTY, text: () => all });
+}
+
+const module = join(import.meta.dirname, '../../src/cli/log.ts');
+
+/** Runs a program whose standard output is a pipe. */
+async function runProgram(program: string): Promise<{ stdout: string; code: number }> {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [stdout, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+  return { stdout, code: code as number };
 }
 
 const password = 'never-to-be-seen';
@@ -101,16 +113,35 @@ describe('the log', () => {
     assert.ok(text.includes('C:\\u001b'), 'a backslash that the sender wrote is no escape');
   });
 
+  test('a long hostile text is looked through in no time', () => {
+    for (const part of ['sip:a', 'sip:x:', 'sip:x:y', 'authorization:', 'authorization \r\n ']) {
+      const line = JSON.stringify({ msg: part.repeat(Math.ceil(65_536 / part.length)) });
+      const before = process.cpuUsage();
+      redactLine(line);
+      const { user } = process.cpuUsage(before);
+      assert.ok(user < 250_000, `${part} took ${user} µs of CPU time`);
+    }
+  });
+
+  test('tells how many lines it dropped because nobody read them', async () => {
+    const program = `import { createLog } from ${JSON.stringify(module)};
+      const log = await createLog('info');
+      for (let line = 0; line < 3000; line++) log.info({ line, text: 'x'.repeat(4000) }, 'line');`;
+    const lines = (await runProgram(program)).stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { dropped?: number });
+    const dropped = lines.reduce((sum, line) => sum + (line.dropped ?? 0), 0);
+    assert.ok(dropped > 0, 'three times the bound was logged at once');
+    assert.equal(lines.filter((line) => line.dropped === undefined).length + dropped, 3000);
+  });
+
   test('what was logged before the process exits is written, to a pipe too', async () => {
-    const log = join(import.meta.dirname, '../../src/cli/log.ts');
-    const program = `const { createLog } = await import(${JSON.stringify(log)});
+    const program = `import { createLog } from ${JSON.stringify(module)};
       const log = await createLog('info');
       for (let line = 0; line < 1000; line++) log.info({ line }, 'line');
       process.exit(3);`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const [stdout, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+    const { stdout, code } = await runProgram(program);
     assert.equal(code, 3);
     assert.equal(stdout.trim().split('\n').length, 1000);
   });
