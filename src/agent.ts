@@ -14,6 +14,7 @@ import { planListeners, subnetsByAddress } from './identity/listener-plan.ts';
 import type { LocationStore } from './location/location-store.ts';
 import { openSqliteLocation } from './location/sqlite-location.ts';
 import type { MediaRelay } from './media/media-contract.ts';
+import type { MediaLog } from './media/media-log.ts';
 import { startMediaRelay } from './media/media-relay.ts';
 import type { Endpoint } from './net/address.ts';
 import type { Clock } from './net/clock.ts';
@@ -24,7 +25,7 @@ import { MediaAnchor } from './proxy/media-anchor.ts';
 import { ProxyCore } from './proxy/proxy-core.ts';
 import { handleRegister } from './registrar/registrar.ts';
 import { TransactionLayer } from './sip/transaction/transaction-layer.ts';
-import { Resolver } from './sip/transport/resolver.ts';
+import { createResolver } from './sip/transport/resolver.ts';
 import type { Transport } from './sip/transport/transport.ts';
 import { openUdp } from './sip/transport/udp.ts';
 
@@ -81,7 +82,7 @@ export class Agent {
       clock,
       log,
       identity,
-      resolver: new Resolver({ clock }),
+      resolver: createResolver({ clock }),
       cookies: new DialogCookies(createHash('sha256').update('record-route').update(key).digest('hex')),
       media: parts.relay && new MediaAnchor(parts.relay, identity),
       transportOf: (listener) => this.#transports.get(listenerKey(listener)),
@@ -134,7 +135,7 @@ export class Agent {
               portRange: configuration.rtpPorts,
               forwarder: configuration.media,
               clock,
-              log,
+              log: mediaLog(log),
             });
       if (relay) opened.push(relay);
       const { provider, topology } = await asked;
@@ -144,8 +145,6 @@ export class Agent {
         newAccounts,
         location,
         relay,
-        provider,
-        context,
         topology,
       });
       opened.push({ close: () => agent.#closeTransports() });
@@ -261,6 +260,14 @@ export class Agent {
         this.#options.log.error({ err: error, source, suppressed }, 'a message could not be processed'),
       );
     }
+  };
+}
+
+function mediaLog(log: AgentLog): MediaLog {
+  return {
+    debug: (message) => log.debug({}, message),
+    info: (message) => log.info({}, message),
+    warn: (message) => log.warn({}, message),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Identity } from '../identity/identity.ts';
-import type { MediaIdentity, MediaRelay, MediaSession, Party } from '../media/media-relay.ts';
+import type { MediaIdentity, MediaRelay, MediaSession, Party } from '../media/media-contract.ts';
 import { unbracket } from '../net/address.ts';
 import type { Listener } from '../net/listener.ts';
 import { CONTENT_TYPE } from '../sip/message/header-id.ts';

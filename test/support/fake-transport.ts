@@ -31,7 +31,8 @@ export class FakeTransport implements Transport {
   }
 
   send(text: string, destination: Endpoint): void {
-    this.sent.push({ text, destination, transport: this });
+    const { address, port } = destination;
+    this.sent.push({ text, destination: { address, port }, transport: this });
   }
 
   close(): Promise<void> {
