@@ -1,0 +1,157 @@
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { type Endpoint, familyOf, normalizeHost } from '../net/address.ts';
+import type { Command, ForwarderData, Pump, Report } from './forwarder-protocol.ts';
+import { isRtcp, latchBit, mayLearn, reaimed } from './latch.ts';
+import { lookupNothing } from './probe-socket.ts';
+import { counter, remoteOffset, SlotTable, slotBytes } from './slot-table.ts';
+import { eraseSockaddr, writeSockaddr } from './sockaddr.ts';
+
+/** What may wait in one socket's queue while the kernel takes nothing. */
+const maxQueuedBytes = 262_144;
+
+interface Channel {
+  readonly slot: number;
+  readonly socket: Socket;
+  peer: Channel | undefined;
+  remote: Endpoint | undefined;
+  flags: number;
+}
+
+/** Forwards packets with node:dgram: where system calls cannot be made directly. Twice the CPU, same rules. */
+export class DgramPump implements Pump {
+  readonly #data: ForwarderData;
+  readonly #table: SlotTable;
+  readonly #channels = new Map<number, Channel>();
+
+  constructor(data: ForwarderData) {
+    this.#data = data;
+    this.#table = new SlotTable(data.memory);
+  }
+
+  /** Listens for commands from now on. */
+  start(): void {
+    this.#data.port.on('message', (commands: readonly Command[]) => {
+      for (const command of commands) this.run(command);
+    });
+  }
+
+  run(command: Command): void {
+    switch (command[0]) {
+      case 'open':
+        this.#open(command[1], command[3], command[4]);
+        break;
+      case 'link': {
+        const channel = this.#channels.get(command[1]);
+        if (channel) channel.peer = this.#channels.get(command[2]);
+        break;
+      }
+      case 'aim': {
+        const [, slot, address, port, rtp] = command;
+        const channel = this.#channels.get(slot);
+        if (!channel) break;
+        channel.flags = reaimed(channel.flags, address !== '', rtp);
+        this.#point(channel, address === '' ? undefined : { address: normalizeHost(address), port });
+        break;
+      }
+      case 'mute': {
+        const channel = this.#channels.get(command[1]);
+        if (!channel) break;
+        channel.flags = command[2] ? channel.flags | latchBit.muted : channel.flags & ~latchBit.muted;
+        break;
+      }
+      case 'seal': {
+        const channel = this.#channels.get(command[1]);
+        if (channel) channel.flags &= ~latchBit.learning;
+        break;
+      }
+      case 'close': {
+        const slot = command[1];
+        const channel = this.#channels.get(slot);
+        this.#channels.delete(slot);
+        if (channel) channel.socket.close(() => this.#report(['closed', slot]));
+        else this.#report(['closed', slot]);
+        break;
+      }
+      case 'sync': {
+        // A closing socket reports in a later turn of the loop, before this immediate.
+        const ticket = command[1];
+        setImmediate(() => this.#report(['done', ticket]));
+        break;
+      }
+      case 'stop':
+        for (const channel of this.#channels.values()) channel.socket.close();
+        this.#channels.clear();
+        this.#data.port.close();
+        break;
+    }
+  }
+
+  #open(slot: number, address: string, port: number): void {
+    const v6 = familyOf(address) === 'ipv6';
+    const socket = createSocket({ type: v6 ? 'udp6' : 'udp4', ipv6Only: v6, lookup: lookupNothing });
+    const channel: Channel = {
+      slot,
+      socket,
+      peer: undefined,
+      remote: undefined,
+      flags: latchBit.rtp,
+    };
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (this.#channels.get(slot) !== channel) return;
+      this.#report(['lost', slot, error.code ?? error.message]);
+    });
+    socket.on('message', (packet, source) => this.#forward(channel, packet, source));
+    this.#channels.set(slot, channel);
+    socket.bind({ address, port, exclusive: true });
+  }
+
+  #forward(channel: Channel, packet: Buffer, source: RemoteInfo): void {
+    const { values } = this.#table;
+    const at = this.#table.base(channel.slot);
+    if (packet.length === 0) {
+      values[at + counter.undeliverable]!++;
+      return;
+    }
+    const { remote } = channel;
+    if (remote?.port !== source.port || remote.address !== source.address) {
+      if (!mayLearn(channel.flags, packet[0]!)) {
+        values[at + counter.strangers]!++;
+        return;
+      }
+      this.#point(channel, { address: source.address, port: source.port });
+    }
+    channel.flags |= latchBit.latched;
+    values[at + counter.packets]!++;
+    values[at + counter.bytes]! += packet.length;
+    values[at + counter.lastPacketAt] = Date.now();
+    if (packet.length < 2 || (channel.flags & latchBit.rtp) === 0 || !isRtcp(packet[1]!))
+      values[at + counter.rtp]!++;
+    const { peer } = channel;
+    if (!peer?.remote || (peer.flags & latchBit.muted) !== 0 || !this.#canSend(peer)) {
+      values[at + counter.undeliverable]!++;
+      return;
+    }
+    peer.socket.send(packet, peer.remote.port, peer.remote.address, (error) => {
+      if (error) values[at + counter.undeliverable]!++;
+    });
+  }
+
+  #canSend(peer: Channel): boolean {
+    return this.#channels.get(peer.slot) === peer && peer.socket.getSendQueueSize() < maxQueuedBytes;
+  }
+
+  #point(channel: Channel, remote: Endpoint | undefined): void {
+    channel.remote = remote;
+    const at = channel.slot * slotBytes + remoteOffset;
+    if (!remote) {
+      eraseSockaddr(this.#table.view, at);
+      return;
+    }
+    channel.flags |= latchBit.aimed;
+    writeSockaddr(this.#table.view, at, remote);
+  }
+
+  #report(report: Report): void {
+    this.#data.port.postMessage(report);
+  }
+}

@@ -1,0 +1,40 @@
+import type { MessagePort } from 'node:worker_threads';
+
+/** What the main thread tells the forwarder. All is by slot number; order counts. */
+export type Command =
+  /** `fd` is an open socket of this process, or -1 where the forwarder binds `address:port` itself. */
+  | readonly ['open', slot: number, fd: number, address: string, port: number]
+  /** Packets that arrive at `slot` leave from `peer`; -1 for nowhere. */
+  | readonly ['link', slot: number, peer: number]
+  /** The remote by SDP; '' where it is unknown and must be learned. Opens the learning window. */
+  | readonly ['aim', slot: number, address: string, port: number, rtp: boolean]
+  | readonly ['mute', slot: number, muted: boolean]
+  /** The learning window is over. */
+  | readonly ['seal', slot: number]
+  | readonly ['close', slot: number]
+  /** Answered by `done` when everything before it is done. */
+  | readonly ['sync', ticket: number]
+  | readonly ['stop'];
+
+/** What the forwarder tells the main thread. */
+export type Report =
+  | readonly ['ready']
+  /** The forwarder does not touch the slot any more. */
+  | readonly ['closed', slot: number]
+  /** The forwarder could not bind what it was asked to. */
+  | readonly ['lost', slot: number, errorCode: string]
+  | readonly ['done', ticket: number];
+
+export interface ForwarderData {
+  readonly kind: 'koffi' | 'dgram';
+  readonly port: MessagePort;
+  readonly memory: SharedArrayBuffer;
+  /** koffi only: the epoll set to wait on and the eventfd that says that commands wait. */
+  readonly epollFd: number;
+  readonly wakeFd: number;
+}
+
+/** Moves packets between sockets; lives in the worker. */
+export interface Pump {
+  run(command: Command): void;
+}

@@ -1,0 +1,208 @@
+import { receiveMessageOnPort } from 'node:worker_threads';
+import type { Command, ForwarderData, Pump, Report } from './forwarder-protocol.ts';
+import { isRtcp, latchBit, mayLearn, reaimed } from './latch.ts';
+import type { Libc } from './libc.ts';
+import { counter, maxSlots, remoteOffset, SlotTable, slotBytes } from './slot-table.ts';
+import { eraseSockaddr, sockaddrBytes, writeSockaddr } from './sockaddr.ts';
+
+const epollIn = 1;
+const epollCtlAdd = 1;
+const epollCtlDel = 2;
+const msgDontWait = 0x40;
+/** `struct epoll_event` is packed on x86-64 only: the slot number follows the 32 bits of events at once. */
+const eventBytes = process.arch === 'x64' ? 12 : 16;
+const eventData = eventBytes - 8;
+/** Packets handled between two looks at the commands. */
+const eventsPerWait = 256;
+/** Stands for the eventfd in the epoll set. */
+const wakeSlot = 0xffff_ffff;
+/** Only a backstop: commands and packets wake the loop. */
+const idleWaitMs = 1000;
+
+/** The arena: places of the things that the kernel reads and writes. */
+const eventsAt = 0;
+const sourceAt = 8192;
+const sourceLengthAt = sourceAt + sockaddrBytes;
+const bufferAt = sourceAt + 128;
+const bufferBytes = 65_536;
+
+/** Forwards packets with epoll, recvfrom and sendto: one packet at a time, nothing allocated for it. */
+export class KoffiPump implements Pump {
+  readonly #data: ForwarderData;
+  readonly #libc: Libc;
+  readonly #table: SlotTable;
+  readonly #values: Float64Array;
+  /** The words of the shared memory, to compare and copy socket addresses. */
+  readonly #words: Uint32Array;
+  readonly #fds: Int32Array = new Int32Array(maxSlots).fill(-1);
+  readonly #peers: Int32Array = new Int32Array(maxSlots).fill(-1);
+  readonly #flags: Uint8Array = new Uint8Array(maxSlots);
+  readonly #remoteLengths: Uint8Array = new Uint8Array(maxSlots);
+  readonly #arena: DataView = new DataView(new ArrayBuffer(bufferAt + bufferBytes));
+  readonly #arenaWords: Uint32Array = new Uint32Array(this.#arena.buffer);
+  readonly #packet: Uint8Array = new Uint8Array(this.#arena.buffer, bufferAt);
+  readonly #arenaAddress: number;
+  readonly #tableAddress: number;
+  #stopped = false;
+
+  constructor(data: ForwarderData, libc: Libc) {
+    this.#data = data;
+    this.#libc = libc;
+    this.#table = new SlotTable(data.memory);
+    this.#values = this.#table.values;
+    this.#words = new Uint32Array(data.memory);
+    this.#arenaAddress = libc.addressOf(new Uint8Array(this.#arena.buffer));
+    this.#tableAddress = libc.addressOf(new Uint8Array(data.memory));
+  }
+
+  /** Waits and forwards until it is told to stop. The event loop of the thread does not turn meanwhile. */
+  loop(): void {
+    const { epollFd } = this.#data;
+    this.#watch(epollCtlAdd, this.#data.wakeFd, wakeSlot);
+    while (!this.#stopped) {
+      const ready = this.#libc.epoll_wait(epollFd, this.#arenaAddress + eventsAt, eventsPerWait, idleWaitMs);
+      if (ready <= 0) continue;
+      const now = Date.now();
+      let woken = false;
+      for (let i = 0; i < ready; i++) {
+        const slot = this.#arena.getUint32(eventsAt + i * eventBytes + eventData, true);
+        if (slot === wakeSlot) woken = true;
+        else this.#forward(slot, now);
+      }
+      // After the packets, so that no slot of this round is closed under them.
+      if (woken) this.#runCommands();
+    }
+  }
+
+  #forward(slot: number, now: number): void {
+    const libc = this.#libc;
+    const arena = this.#arenaAddress;
+    this.#arenaWords[sourceLengthAt >> 2] = sockaddrBytes;
+    const size = libc.recvfrom(
+      this.#fds[slot]!,
+      arena + bufferAt,
+      bufferBytes,
+      msgDontWait,
+      arena + sourceAt,
+      arena + sourceLengthAt,
+    );
+    if (size < 0) return;
+    const at = this.#table.base(slot);
+    if (size === 0) {
+      this.#values[at + counter.undeliverable]!++;
+      return;
+    }
+    if (!this.#fromRemote(slot)) {
+      if (!mayLearn(this.#flags[slot]!, this.#packet[0]!)) {
+        this.#values[at + counter.strangers]!++;
+        return;
+      }
+      this.#learn(slot);
+    }
+    this.#flags[slot]! |= latchBit.latched;
+    this.#values[at + counter.packets]!++;
+    this.#values[at + counter.bytes]! += size;
+    this.#values[at + counter.lastPacketAt] = now;
+    if (size < 2 || (this.#flags[slot]! & latchBit.rtp) === 0 || !isRtcp(this.#packet[1]!))
+      this.#values[at + counter.rtp]!++;
+    const peer = this.#peers[slot]!;
+    if (peer >= 0 && (this.#flags[peer]! & (latchBit.aimed | latchBit.muted)) === latchBit.aimed) {
+      const target = this.#tableAddress + peer * slotBytes + remoteOffset;
+      const length = this.#remoteLengths[peer]!;
+      if (libc.sendto(this.#fds[peer]!, arena + bufferAt, size, msgDontWait, target, length) >= 0) return;
+    }
+    this.#values[at + counter.undeliverable]!++;
+  }
+
+  /** Compares family, port and address; the flow label and the zone of IPv6 may differ. */
+  #fromRemote(slot: number): boolean {
+    if ((this.#flags[slot]! & latchBit.aimed) === 0) return false;
+    const remote = (slot * slotBytes + remoteOffset) >> 2;
+    const source = sourceAt >> 2;
+    const a = this.#words;
+    const b = this.#arenaWords;
+    if (a[remote] !== b[source]) return false;
+    if (this.#remoteLengths[slot] === 16) return a[remote + 1] === b[source + 1];
+    return (
+      a[remote + 2] === b[source + 2] &&
+      a[remote + 3] === b[source + 3] &&
+      a[remote + 4] === b[source + 4] &&
+      a[remote + 5] === b[source + 5]
+    );
+  }
+
+  #learn(slot: number): void {
+    const remote = (slot * slotBytes + remoteOffset) >> 2;
+    const source = sourceAt >> 2;
+    const length = this.#arenaWords[sourceLengthAt >> 2]!;
+    for (let i = 0; i < length >> 2; i++) this.#words[remote + i] = this.#arenaWords[source + i]!;
+    this.#remoteLengths[slot] = length;
+    this.#flags[slot]! |= latchBit.aimed;
+  }
+
+  #runCommands(): void {
+    this.#libc.eventfd_read(this.#data.wakeFd, this.#arenaAddress + sourceAt);
+    const { port } = this.#data;
+    for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
+      for (const command of next.message as readonly Command[]) this.run(command);
+    }
+  }
+
+  run(command: Command): void {
+    switch (command[0]) {
+      case 'open': {
+        const [, slot, fd] = command;
+        this.#fds[slot] = fd;
+        this.#peers[slot] = -1;
+        this.#flags[slot] = latchBit.rtp;
+        if (this.#watch(epollCtlAdd, fd, slot) < 0) this.#report(['lost', slot, this.#libc.lastError()]);
+        break;
+      }
+      case 'link':
+        this.#peers[command[1]] = command[2];
+        break;
+      case 'aim': {
+        const [, slot, address, port, rtp] = command;
+        this.#flags[slot] = reaimed(this.#flags[slot]!, address !== '', rtp);
+        const at = slot * slotBytes + remoteOffset;
+        if (address === '') eraseSockaddr(this.#table.view, at);
+        else this.#remoteLengths[slot] = writeSockaddr(this.#table.view, at, { address, port });
+        break;
+      }
+      case 'mute':
+        if (command[2]) this.#flags[command[1]]! |= latchBit.muted;
+        else this.#flags[command[1]]! &= ~latchBit.muted;
+        break;
+      case 'seal':
+        this.#flags[command[1]]! &= ~latchBit.learning;
+        break;
+      case 'close': {
+        const slot = command[1];
+        this.#watch(epollCtlDel, this.#fds[slot]!, slot);
+        this.#fds[slot] = -1;
+        this.#peers[slot] = -1;
+        this.#flags[slot] = 0;
+        this.#report(['closed', slot]);
+        break;
+      }
+      case 'sync':
+        this.#report(['done', command[1]]);
+        break;
+      case 'stop':
+        this.#stopped = true;
+        break;
+    }
+  }
+
+  #watch(operation: number, fd: number, slot: number): number {
+    const at = sourceAt;
+    this.#arena.setUint32(at, epollIn, true);
+    this.#arena.setUint32(at + eventData, slot, true);
+    this.#arena.setUint32(at + eventData + 4, 0, true);
+    return this.#libc.epoll_ctl(this.#data.epollFd, operation, fd, this.#arenaAddress + at);
+  }
+
+  #report(report: Report): void {
+    this.#data.port.postMessage(report);
+  }
+}

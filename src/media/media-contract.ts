@@ -1,0 +1,90 @@
+import type { Endpoint } from '../net/address.ts';
+
+/** Where a leg binds and what it writes into SDP: two things behind a 1-to-1 NAT. */
+export interface MediaIdentity {
+  readonly boundAddress: string;
+  readonly advertisedAddress: string;
+}
+
+export type Party = 'caller' | 'callee';
+
+/** Totals since the start, but for the first three, which are of the moment. */
+export interface MediaStats {
+  readonly sessions: number;
+  readonly legs: number;
+  /** UDP ports that are bound, those about to be closed included. */
+  readonly portsInUse: number;
+  readonly packets: number;
+  readonly bytes: number;
+  /** Packets from a source that is not the peer. */
+  readonly droppedStrangers: number;
+  /** Packets that were empty, had nowhere to go yet, or were refused by the kernel. */
+  readonly droppedUndeliverable: number;
+  readonly forwarder: 'koffi' | 'dgram';
+  /** How often the media thread died and was started again. */
+  readonly restarts: number;
+}
+
+/** One stream of one side of a call, for people to look at. */
+export interface StreamSnapshot {
+  readonly party: Party;
+  readonly branch: string;
+  /** Position of the `m=` line, from 0. */
+  readonly index: number;
+  /** The relay's own RTP port. */
+  readonly bound: Endpoint;
+  /** What the side's SDP says. */
+  readonly described: Endpoint | undefined;
+  /** Where its packets come from and go to. */
+  readonly learnedEndpoint: Endpoint | undefined;
+  /** RTP and RTCP packets taken from this side. */
+  readonly packets: number;
+  readonly bytes: number;
+  readonly droppedStrangers: number;
+  /** Milliseconds since the Unix epoch; 0 before the first packet. */
+  readonly lastPacketAt: number;
+}
+
+export interface MediaSessionEvents {
+  /**
+   * No RTP came from any side for too long. Called once, and again only after something was heard or said in
+   * between. Nothing is closed by itself.
+   */
+  onSilence(session: MediaSession): void;
+}
+
+/** The media of one call, with all branches of its fork. */
+export interface MediaSession {
+  readonly id: string;
+  /**
+   * Rewrites a session description on its way through: addresses and ports become those of the leg that faces
+   * the receiver, the sender's own become the remote of the leg that faces the sender. On an offer the ports of
+   * both legs are bound before it returns. `branch` names one callee of a fork; the caller has one leg for all.
+   * Throws MediaError (`media.sdp-unusable`, `media.ports-exhausted`, …); nothing has changed then.
+   */
+  rewrite(
+    sdp: string,
+    kind: 'offer' | 'answer',
+    from: Party,
+    branch: string,
+    facingSender: MediaIdentity,
+    facingReceiver: MediaIdentity,
+  ): string;
+  /** A branch of a fork failed: its callee leg is closed. */
+  dropBranch(branch: string): void;
+  /** The branch that won: all other callee legs are closed. */
+  settle(branch: string): void;
+  snapshot(): StreamSnapshot[];
+  /** Idempotent. The ports come back a moment later, when the media thread has let go of them. */
+  close(): void;
+}
+
+export interface MediaRelay {
+  /** `id` is for logs. Throws nothing. */
+  createSession(id: string, events: MediaSessionEvents): MediaSession;
+  readonly stats: MediaStats;
+  /** Resolves when all that was asked for so far is done: ports are back, addresses have taken effect. */
+  flush(): Promise<void>;
+  /** Closes every session and ends the media thread. */
+  close(): Promise<void>;
+}

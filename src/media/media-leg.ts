@@ -1,0 +1,127 @@
+import { type Endpoint, normalizeHost } from '../net/address.ts';
+import type { Timer } from '../net/clock.ts';
+import type { MediaIdentity } from './media-contract.ts';
+import type { OwnPorts } from './own-ports.ts';
+import type { PairContext, PortPair } from './port-pair.ts';
+import type { StreamRemote } from './stream-remote.ts';
+
+/** What a leg needs from the relay. */
+export interface LegContext extends PairContext {
+  readonly learningWindowMs: number;
+  readonly ownPorts: OwnPorts<MediaLeg>;
+  /** Ports of this host that no SDP may point at. */
+  readonly protectedPorts: ReadonlySet<number>;
+}
+
+/**
+ * One side of a call: the caller, or one callee of a fork. For each stream that is relayed it holds a pair of
+ * ports and what the side's own SDP said last.
+ */
+export class MediaLeg {
+  readonly branch: string;
+  /** By position of the `m=` line. */
+  readonly pairs: (PortPair | undefined)[] = [];
+  /** True where the side's last SDP sends or receives nothing both ways on any stream. */
+  held = false;
+  /** Legs of other sessions that this one is pointed at, and the reverse: two calls that meet here. */
+  readonly links: Set<MediaLeg> = new Set();
+  readonly siblings: () => Iterable<MediaLeg>;
+  readonly #context: LegContext;
+  readonly #names = new Set<string>();
+  #sealTimer: Timer | undefined;
+
+  constructor(branch: string, context: LegContext, siblings: () => Iterable<MediaLeg>) {
+    this.branch = branch;
+    this.#context = context;
+    this.siblings = siblings;
+  }
+
+  /** The side's SDP was read: its streams point where it says, and what changed is learned anew. */
+  setRemotes(remotes: readonly (StreamRemote | undefined)[]): void {
+    let changed = false;
+    remotes.forEach((remote, index) => {
+      const pair = this.pairs[index];
+      if (!remote || !pair) return;
+      const resolved = { ...remote, rtp: this.resolve(remote.rtp), rtcp: this.resolve(remote.rtcp) };
+      if (pair.setRemote(resolved)) changed = true;
+    });
+    if (!changed) return;
+    const { clock, learningWindowMs } = this.#context;
+    if (this.#sealTimer) clock.cancel(this.#sealTimer);
+    this.#sealTimer = clock.schedule(() => {
+      this.#sealTimer = undefined;
+      for (const pair of this.pairs) pair?.seal();
+    }, learningWindowMs);
+  }
+
+  /** Puts a pair in its place; the one before, on another address, is closed. */
+  setStream(index: number, pair: PortPair): void {
+    this.closeStream(index);
+    this.pairs[index] = pair;
+  }
+
+  closeStream(index: number): void {
+    const pair = this.pairs[index];
+    if (!pair) return;
+    for (const name of this.#names) this.#context.ownPorts.remove(name, pair.port, this);
+    pair.close();
+    this.pairs[index] = undefined;
+  }
+
+  /** The ports stand in an SDP under this identity: another call's SDP may lead back to them. */
+  announce(identity: MediaIdentity): void {
+    this.#names.add(normalizeHost(identity.boundAddress)).add(normalizeHost(identity.advertisedAddress));
+    for (const pair of this.pairs) {
+      if (!pair) continue;
+      for (const name of this.#names) this.#context.ownPorts.add(name, pair.port, pair.boundAddress, this);
+    }
+  }
+
+  /**
+   * Where packets for an endpoint of the side's SDP go. An own port is reached by its bound address, since the
+   * public one leads nowhere from inside; it is refused where packets would run in a ring, as are the ports of
+   * this host that never are media.
+   */
+  resolve(endpoint: Endpoint | undefined): Endpoint | undefined {
+    if (!endpoint) return undefined;
+    const { ownPorts, protectedPorts } = this.#context;
+    const own = ownPorts.find(endpoint);
+    if (!own) {
+      return ownPorts.isOwnAddress(endpoint.address) && protectedPorts.has(endpoint.port)
+        ? undefined
+        : endpoint;
+    }
+    if (closesRing(this, own.owner)) return undefined;
+    this.links.add(own.owner);
+    own.owner.links.add(this);
+    return own.bound;
+  }
+
+  close(): void {
+    if (this.#sealTimer) this.#context.clock.cancel(this.#sealTimer);
+    this.#sealTimer = undefined;
+    this.pairs.forEach((_pair, index) => {
+      this.closeStream(index);
+    });
+    this.pairs.length = 0;
+    for (const other of this.links) other.links.delete(this);
+    this.links.clear();
+  }
+}
+
+/** More legs than this in one chain of calls through one relay is a mistake, or an attack. */
+const maxChain = 64;
+
+/**
+ * True where pointing `from` at `to` closes a ring of relay ports, in which one packet would run for ever: they
+ * are joined already by another way than their own link.
+ */
+export function closesRing(from: MediaLeg, to: MediaLeg): boolean {
+  const seen = new Set([to]);
+  for (const leg of seen) {
+    if (leg === from || seen.size > maxChain) return true;
+    for (const next of leg.siblings()) seen.add(next);
+    for (const next of leg.links) if (leg !== to || next !== from) seen.add(next);
+  }
+  return false;
+}

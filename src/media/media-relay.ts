@@ -1,0 +1,142 @@
+import type { Clock } from '../net/clock.ts';
+import { Forwarder } from './forwarder.ts';
+import { loadLibc } from './libc.ts';
+import type { MediaRelay, MediaSession, MediaSessionEvents, MediaStats } from './media-contract.ts';
+import { MediaError } from './media-error.ts';
+import type { MediaLeg } from './media-leg.ts';
+import type { MediaLog } from './media-log.ts';
+import { OwnPorts } from './own-ports.ts';
+import { PortPool, type PortRange } from './port-pool.ts';
+import { RelayedSession, type SessionContext } from './relayed-session.ts';
+import { SilenceWatch } from './silence-watch.ts';
+import { probingSource, type SocketSource, systemCallSource } from './socket-source.ts';
+
+export interface MediaRelayOptions {
+  readonly clock: Clock;
+  readonly log: MediaLog;
+  /** UDP ports for RTP and RTCP, on every bound address. Default 10000 to 20000. */
+  readonly portRange?: PortRange;
+  /**
+   * How packets are moved: by system calls, by node:dgram, or `auto` (the default): by system calls where they
+   * can be made, else by node:dgram.
+   */
+  readonly forwarder?: 'auto' | 'koffi' | 'dgram';
+  /** Without RTP from any side for this long `onSilence` is called. Default 60,000. */
+  readonly silenceMs?: number;
+  /** The same while a side is on hold. Default 1,800,000. */
+  readonly holdSilenceMs?: number;
+  /** How long after an offer or an answer another source may take over. Default 10,000. */
+  readonly learningWindowMs?: number;
+  /** Ports of this host that no SDP may point packets at, such as SIP's. Default 5060 and 5061. */
+  readonly protectedPorts?: readonly number[];
+}
+
+/** Starts the media thread. Throws MediaError (`media.forwarder-unavailable`, `media.port-range`). */
+export async function startMediaRelay(options: MediaRelayOptions): Promise<MediaRelay> {
+  const range = options.portRange ?? { from: 10_000, to: 20_000 };
+  // Made at once for its check: a wrong range is an error of the start and not of the first call.
+  new PortPool(range);
+  const forwarder = await startForwarder(options);
+  return new UserSpaceRelay(forwarder, range, options);
+}
+
+async function startForwarder(options: MediaRelayOptions): Promise<Forwarder> {
+  const { clock, log, forwarder: wanted = 'auto' } = options;
+  const attempt = async (source: SocketSource): Promise<Forwarder> => {
+    const forwarder = new Forwarder(source, clock, log);
+    try {
+      await forwarder.start();
+      return forwarder;
+    } catch (error) {
+      await forwarder.stop();
+      throw error;
+    }
+  };
+  const problems: unknown[] = [];
+  if (wanted !== 'dgram') {
+    try {
+      return await attempt(systemCallSource(loadLibc()));
+    } catch (error) {
+      problems.push(error);
+      if (wanted === 'auto') log.info(`media is forwarded by node:dgram, since system calls fail: ${error}`);
+    }
+  }
+  if (wanted !== 'koffi') {
+    try {
+      return await attempt(probingSource);
+    } catch (error) {
+      problems.push(error);
+    }
+  }
+  throw new MediaError(
+    'media.forwarder-unavailable',
+    `The media thread cannot be started (${problems.join('; ')}).`,
+    { cause: problems[0] },
+  );
+}
+
+class UserSpaceRelay implements MediaRelay {
+  readonly #forwarder: Forwarder;
+  readonly #context: SessionContext;
+  readonly #sessions = new Set<RelayedSession>();
+
+  constructor(forwarder: Forwarder, range: PortRange, options: MediaRelayOptions) {
+    const { clock, log } = options;
+    const pools = new Map<string, PortPool>();
+    this.#forwarder = forwarder;
+    this.#context = {
+      forwarder,
+      clock,
+      log,
+      learningWindowMs: options.learningWindowMs ?? 10_000,
+      ownPorts: new OwnPorts<MediaLeg>(),
+      protectedPorts: new Set(options.protectedPorts ?? [5060, 5061]),
+      silence: new SilenceWatch(clock, options.silenceMs ?? 60_000, options.holdSilenceMs ?? 1_800_000),
+      poolFor: (boundAddress) => {
+        let pool = pools.get(boundAddress);
+        if (!pool) pools.set(boundAddress, (pool = new PortPool(range)));
+        return pool;
+      },
+      closed: (session) => {
+        this.#sessions.delete(session);
+      },
+    };
+  }
+
+  createSession(id: string, events: MediaSessionEvents): MediaSession {
+    const session = new RelayedSession(id, events, this.#context);
+    this.#sessions.add(session);
+    return session;
+  }
+
+  get stats(): MediaStats {
+    const totals = this.#forwarder.totals();
+    let legs = 0;
+    for (const session of this.#sessions) legs += session.legs;
+    return {
+      sessions: this.#sessions.size,
+      legs,
+      portsInUse: totals.sockets,
+      packets: totals.packets,
+      bytes: totals.bytes,
+      droppedStrangers: totals.strangers,
+      droppedUndeliverable: totals.undeliverable,
+      forwarder: this.#forwarder.kind,
+      restarts: this.#forwarder.restarts,
+    };
+  }
+
+  /** Ends the media thread as a crash would; resolves when another one serves. For tests. */
+  crash(): Promise<void> {
+    return this.#forwarder.crash();
+  }
+
+  flush(): Promise<void> {
+    return this.#forwarder.flush();
+  }
+
+  async close(): Promise<void> {
+    for (const session of [...this.#sessions]) session.close();
+    await this.#forwarder.stop();
+  }
+}

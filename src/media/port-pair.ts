@@ -1,0 +1,127 @@
+import { bracket, type Endpoint } from '../net/address.ts';
+import type { Clock } from '../net/clock.ts';
+import type { Forwarder } from './forwarder.ts';
+import { MediaError } from './media-error.ts';
+import type { PortPool } from './port-pool.ts';
+import type { StreamRemote } from './stream-remote.ts';
+
+/** What a pair needs from the relay. */
+export interface PairContext {
+  readonly forwarder: Forwarder;
+  readonly clock: Clock;
+  poolFor(boundAddress: string): PortPool;
+}
+
+/** The sockets of one stream on one side: RTP on an even port, RTCP on the next one. */
+export class PortPair {
+  readonly boundAddress: string;
+  readonly port: number;
+  /** The slot of the RTP socket, and of everything where RTCP shares its port. */
+  readonly rtp: number;
+  readonly rtcp: number;
+  #remote: StreamRemote | undefined;
+  readonly #context: PairContext;
+  #closed = false;
+
+  private constructor(context: PairContext, boundAddress: string, port: number, rtp: number, rtcp: number) {
+    this.#context = context;
+    this.boundAddress = boundAddress;
+    this.port = port;
+    this.rtp = rtp;
+    this.rtcp = rtcp;
+  }
+
+  /** Binds a free pair. Throws MediaError, with nothing left open. */
+  static open(context: PairContext, boundAddress: string): PortPair {
+    const pool = context.poolFor(boundAddress);
+    const { forwarder } = context;
+    // Each pair that was free is tried once: others on this machine may hold some.
+    for (let tries = pool.free; tries > 0; tries--) {
+      const port = pool.take()!;
+      const rtp = forwarder.open(boundAddress, port);
+      if (typeof rtp === 'string') {
+        pool.giveBack(port);
+        if (rtp === 'EADDRINUSE') continue;
+        throw bindError(boundAddress, port, rtp);
+      }
+      const rtcp = forwarder.open(boundAddress, port + 1);
+      if (typeof rtcp !== 'string') return new PortPair(context, boundAddress, port, rtp, rtcp);
+      forwarder.close(rtp, () => pool.giveBack(port));
+      if (rtcp !== 'EADDRINUSE') throw bindError(boundAddress, port + 1, rtcp);
+    }
+    throw new MediaError(
+      'media.ports-exhausted',
+      `No pair of media ports is free on ${boundAddress}: widen the media port range or end calls.`,
+    );
+  }
+
+  /** What the peer's SDP said last. */
+  get remote(): StreamRemote | undefined {
+    return this.#remote;
+  }
+
+  /** True where an address or a port changed, so that it is learned anew. */
+  setRemote(remote: StreamRemote): boolean {
+    const { forwarder } = this.#context;
+    const last = this.#remote;
+    forwarder.mute(this.rtp, remote.muted);
+    forwarder.mute(this.rtcp, remote.muted);
+    // A hold with 0.0.0.0 names no address: the one from before is kept for the time after.
+    if (remote.muted && last) {
+      this.#remote = { ...last, muted: true };
+      return false;
+    }
+    this.#remote = remote;
+    const kind = last?.isRtp !== remote.isRtp;
+    const rtp = kind || !sameEndpoint(last?.rtp, remote.rtp);
+    const rtcp = kind || !sameEndpoint(last?.rtcp, remote.rtcp);
+    if (rtp) forwarder.aim(this.rtp, remote.rtp ?? 'learn', remote.isRtp);
+    if (rtcp) forwarder.aim(this.rtcp, remote.rtcp ?? 'learn', remote.isRtp);
+    return rtp || rtcp;
+  }
+
+  seal(): void {
+    this.#context.forwarder.seal(this.rtp);
+    this.#context.forwarder.seal(this.rtcp);
+  }
+
+  /** What arrives here leaves from `other`; undefined for nowhere. */
+  sendVia(other: PortPair | undefined): void {
+    this.#context.forwarder.link(this.rtp, other?.rtp ?? -1);
+    this.#context.forwarder.link(this.rtcp, other?.rtcp ?? -1);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const { forwarder } = this.#context;
+    const pool = this.#context.poolFor(this.boundAddress);
+    let open = 2;
+    for (const slot of [this.rtp, this.rtcp]) {
+      forwarder.close(slot, () => {
+        if (--open === 0) pool.giveBack(this.port);
+      });
+    }
+  }
+}
+
+function sameEndpoint(a: Endpoint | undefined, b: Endpoint | undefined): boolean {
+  return a?.address === b?.address && a?.port === b?.port;
+}
+
+function bindError(address: string, port: number, error: string): MediaError {
+  const endpoint = `${bracket(address)}:${port}`;
+  if (error === 'EADDRNOTAVAIL') {
+    return new MediaError(
+      'media.address-not-local',
+      `Cannot bind media to ${endpoint}: ${address} is not an address of this machine. Behind a 1-to-1 NAT, bind the private address of the network interface and advertise the public one.`,
+    );
+  }
+  if (error === 'EMFILE' || error === 'ENFILE' || error === 'ENOBUFS') {
+    return new MediaError(
+      'media.sockets-exhausted',
+      `Cannot open a media socket on ${endpoint}: ${error}. Raise the limit of open files (LimitNOFILE) or end calls.`,
+    );
+  }
+  return new MediaError('media.bind-failed', `Cannot bind media to ${endpoint}: ${error}.`);
+}

@@ -1,0 +1,74 @@
+import type { Clock, Timer } from '../net/clock.ts';
+
+/** What can fall silent. */
+export interface Listened {
+  /** A number that changes with every RTP packet; undefined while nothing is expected. */
+  heard(): number | undefined;
+  /** On hold, silence is usual. */
+  readonly held: boolean;
+  silent(): void;
+}
+
+interface Entry {
+  heard: number | undefined;
+  sinceMs: number;
+  told: boolean;
+}
+
+/**
+ * Tells sessions that nothing was heard for too long. Reads counters now and then instead of being told of
+ * packets: one timer for all, and only while there is something to watch. Late by a twelfth at most.
+ */
+export class SilenceWatch {
+  readonly #clock: Clock;
+  readonly #silenceMs: number;
+  readonly #holdSilenceMs: number;
+  readonly #everyMs: number;
+  readonly #entries = new Map<Listened, Entry>();
+  #timer: Timer | undefined;
+
+  constructor(clock: Clock, silenceMs: number, holdSilenceMs: number) {
+    this.#clock = clock;
+    this.#silenceMs = silenceMs;
+    this.#holdSilenceMs = holdSilenceMs;
+    this.#everyMs = Math.min(5000, Math.max(50, silenceMs / 12));
+  }
+
+  add(session: Listened): void {
+    this.#entries.set(session, { heard: undefined, sinceMs: this.#clock.now(), told: false });
+    this.#timer ??= this.#clock.schedule(() => this.#look(), this.#everyMs);
+  }
+
+  /** Something was said about the session: its silence is counted from now. */
+  touch(session: Listened): void {
+    const entry = this.#entries.get(session);
+    if (!entry) return;
+    entry.sinceMs = this.#clock.now();
+    entry.told = false;
+  }
+
+  remove(session: Listened): void {
+    this.#entries.delete(session);
+    if (this.#entries.size > 0 || !this.#timer) return;
+    this.#clock.cancel(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #look(): void {
+    this.#timer = this.#clock.schedule(() => this.#look(), this.#everyMs);
+    const now = this.#clock.now();
+    for (const [session, entry] of this.#entries) {
+      const heard = session.heard();
+      if (heard === undefined || heard !== entry.heard) {
+        entry.heard = heard;
+        entry.sinceMs = now;
+        entry.told = false;
+        continue;
+      }
+      const limit = session.held ? this.#holdSilenceMs : this.#silenceMs;
+      if (entry.told || now - entry.sinceMs < limit) continue;
+      entry.told = true;
+      session.silent();
+    }
+  }
+}

@@ -1,0 +1,76 @@
+import type { Endpoint } from '../net/address.ts';
+import { readSockaddr } from './sockaddr.ts';
+
+/** How many sockets the relay can hold at once: four a call with one stream. */
+export const maxSlots = 32_768;
+
+/** Doubles a slot: the counters, then the socket address of its remote. */
+const doubles = 12;
+export const slotBytes: number = doubles * 8;
+/** Where the remote's `sockaddr` lies in a slot, in bytes. */
+export const remoteOffset = 64;
+
+/** Positions of the counters in a slot. The forwarder writes them, everybody reads. */
+export const counter = {
+  packets: 0,
+  bytes: 1,
+  /** Packets that are RTP, so not RTCP beside it on one port (RFC 5761). */
+  rtp: 2,
+  /** Dropped: from a source that is not the peer. */
+  strangers: 3,
+  /** Dropped: empty, nowhere to go yet, or refused by the kernel. */
+  undeliverable: 4,
+  /** Milliseconds since the Unix epoch; 0 before the first packet. */
+  lastPacketAt: 5,
+} as const;
+
+export interface SlotCounters {
+  readonly packets: number;
+  readonly bytes: number;
+  readonly rtp: number;
+  readonly strangers: number;
+  readonly undeliverable: number;
+  readonly lastPacketAt: number;
+}
+
+/**
+ * The memory that the main thread and the forwarder share: for each socket its counters and the address that
+ * its packets go to. Pages that nobody touches cost nothing.
+ */
+export class SlotTable {
+  readonly memory: SharedArrayBuffer;
+  readonly values: Float64Array<SharedArrayBuffer>;
+  readonly view: DataView<SharedArrayBuffer>;
+
+  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(maxSlots * slotBytes)) {
+    this.memory = memory;
+    this.values = new Float64Array(memory);
+    this.view = new DataView(memory);
+  }
+
+  /** Index into `values` of the first counter. */
+  base(slot: number): number {
+    return slot * doubles;
+  }
+
+  clear(slot: number): void {
+    this.values.fill(0, slot * doubles, (slot + 1) * doubles);
+  }
+
+  counters(slot: number): SlotCounters {
+    const at = slot * doubles;
+    return {
+      packets: this.values[at + counter.packets]!,
+      bytes: this.values[at + counter.bytes]!,
+      rtp: this.values[at + counter.rtp]!,
+      strangers: this.values[at + counter.strangers]!,
+      undeliverable: this.values[at + counter.undeliverable]!,
+      lastPacketAt: this.values[at + counter.lastPacketAt]!,
+    };
+  }
+
+  /** Where packets of this socket go at the moment: the address of the SDP or the learned one. */
+  remote(slot: number): Endpoint | undefined {
+    return readSockaddr(this.view, slot * slotBytes + remoteOffset);
+  }
+}

@@ -1,0 +1,87 @@
+import { familyOf } from '../net/address.ts';
+import type { Libc } from './libc.ts';
+import { probe } from './probe-socket.ts';
+import { sockaddrBytes, writeSockaddr } from './sockaddr.ts';
+
+/**
+ * Where the main thread gets UDP sockets for the forwarder. Binding is done here and at once, so that a port
+ * that somebody else holds is known before it stands in an offer.
+ */
+export interface SocketSource {
+  readonly kind: 'koffi' | 'dgram';
+  /** The descriptor of the bound socket (-1 where the forwarder has to bind it itself), or an error name. */
+  bind(address: string, port: number): number | string;
+  close(fd: number): void;
+  /** Descriptors for a forwarder that is about to start; those of the one before are closed. */
+  attach(): { readonly epollFd: number; readonly wakeFd: number };
+  /** Tells the forwarder that commands wait. */
+  wake(): void;
+  detach(): void;
+}
+
+/** node:dgram sockets cannot cross threads: the port is only tried, and bound by the forwarder a moment later. */
+export const probingSource: SocketSource = {
+  kind: 'dgram',
+  bind: (address, port) => probe(address, port) ?? -1,
+  close: () => {},
+  attach: () => ({ epollFd: -1, wakeFd: -1 }),
+  wake: () => {},
+  detach: () => {},
+};
+
+const sockDgram = 2;
+const sockNonBlock = 0o4000;
+const sockCloexec = 0o2000000;
+const ipprotoIpv6 = 41;
+const ipv6V6only = 26;
+const afInet = 2;
+const afInet6 = 10;
+
+/** Sockets by system call. Their descriptors stay with the main thread; the forwarder only borrows them. */
+export function systemCallSource(libc: Libc): SocketSource {
+  const arena = new DataView(new ArrayBuffer(64));
+  const address = libc.addressOf(new Uint8Array(arena.buffer));
+  let epollFd = -1;
+  let wakeFd = -1;
+
+  const detach = (): void => {
+    if (epollFd >= 0) libc.close(epollFd);
+    if (wakeFd >= 0) libc.close(wakeFd);
+    epollFd = -1;
+    wakeFd = -1;
+  };
+  const failed = (fd: number): string => {
+    const error = libc.lastError();
+    if (fd >= 0) libc.close(fd);
+    return error;
+  };
+  return {
+    kind: 'koffi',
+    bind: (host, port) => {
+      const v6 = familyOf(host) === 'ipv6';
+      const fd = libc.socket(v6 ? afInet6 : afInet, sockDgram | sockNonBlock | sockCloexec, 0);
+      if (fd < 0) return failed(fd);
+      if (v6) {
+        // Else [::]:port would take IPv4 too and collide with a relay socket of that family.
+        arena.setInt32(sockaddrBytes, 1, true);
+        if (libc.setsockopt(fd, ipprotoIpv6, ipv6V6only, address + sockaddrBytes, 4) < 0) return failed(fd);
+      }
+      const length = writeSockaddr(arena, 0, { address: host, port });
+      return libc.bind(fd, address, length) < 0 ? failed(fd) : fd;
+    },
+    close: (fd) => {
+      libc.close(fd);
+    },
+    attach: () => {
+      detach();
+      epollFd = libc.epoll_create1(sockCloexec);
+      wakeFd = libc.eventfd(0, sockNonBlock | sockCloexec);
+      if (epollFd < 0 || wakeFd < 0) throw new Error(`epoll_create1 or eventfd: ${libc.lastError()}`);
+      return { epollFd, wakeFd };
+    },
+    wake: () => {
+      if (wakeFd >= 0) libc.eventfd_write(wakeFd, 1);
+    },
+    detach,
+  };
+}

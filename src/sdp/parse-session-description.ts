@@ -1,0 +1,202 @@
+import { SdpError } from './sdp-error.ts';
+import type {
+  AddressSpan,
+  AddressType,
+  Direction,
+  MediaSection,
+  RtcpAttribute,
+  SdpLine,
+  SessionDescription,
+} from './session-description.ts';
+
+const maxLength = 65_536;
+const maxSections = 64;
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
+
+/**
+ * Indexes a session description. Lines that are not understood are left alone, wherever they stand; an error is
+ * thrown only where a relay would have to guess. Throws SdpError.
+ */
+export function parseSessionDescription(text: string): SessionDescription {
+  if (text.length > maxLength) {
+    throw new SdpError(
+      'sdp.too-long',
+      `The session description has ${text.length} bytes; ${maxLength} are read.`,
+    );
+  }
+  if (!/^v=0[ \t]*\r?\n/.test(text)) {
+    throw new SdpError('sdp.version', `A session description begins with the line v=0, not ${shown(text)}.`);
+  }
+  const session: Omit<Mutable<SessionDescription>, 'origin'> & { origin: AddressSpan | undefined } = {
+    text,
+    eol: text.charCodeAt(text.indexOf('\n') - 1) === 0x0d ? '\r\n' : '\n',
+    origin: undefined,
+    connections: [],
+    direction: undefined,
+    ice: [],
+    media: [],
+  };
+  let section: Mutable<MediaSection> | undefined;
+  for (let start = 0; start < text.length; ) {
+    const line = lineAt(text, start);
+    start = line.next;
+    if (text[line.start + 1] !== '=') continue;
+    const level = section ?? session;
+    switch (text[line.start]) {
+      case 'o':
+        if (!section) session.origin ??= origin(text, line);
+        break;
+      case 'c':
+        level.connections.push(connection(text, line));
+        break;
+      case 'm':
+        if (session.media.length === maxSections) {
+          throw new SdpError(
+            'sdp.too-many-media',
+            `More than ${maxSections} m= lines: nobody offers that many.`,
+          );
+        }
+        section = mediaLine(text, line);
+        session.media.push(section);
+        break;
+      case 'i':
+        if (section && section.connectionAt === line.start) section.connectionAt = line.next;
+        break;
+      case 'a':
+        attribute(text, line, level, section);
+        break;
+    }
+  }
+  if (!session.origin) throw new SdpError('sdp.origin', 'The session description has no o= line.');
+  return { ...session, origin: session.origin };
+}
+
+function lineAt(text: string, start: number): SdpLine {
+  const newline = text.indexOf('\n', start);
+  if (newline < 0) return { start, end: text.length, next: text.length };
+  const end = newline > start && text.charCodeAt(newline - 1) === 0x0d ? newline - 1 : newline;
+  return { start, end, next: newline + 1 };
+}
+
+function mediaLine(text: string, line: SdpLine): Mutable<MediaSection> {
+  const value = text.slice(line.start, line.end);
+  const match = /^m=(\S+) +(\d{1,5})(?:\/(\d{1,5}))? +(\S+)/.exec(value);
+  if (!match || Number(match[2]) > 65_535) {
+    throw new SdpError('sdp.media', `Expected m=<media> <port> <proto> <fmt>, found ${shown(value)}.`);
+  }
+  const portStart = line.start + value.indexOf(match[2]!, match[1]!.length + 2);
+  return {
+    line,
+    media: match[1]!,
+    port: Number(match[2]),
+    portCount: match[3] === undefined ? 1 : Number(match[3]),
+    portStart,
+    portEnd: portStart + match[2]!.length + (match[3] === undefined ? 0 : match[3].length + 1),
+    proto: match[4]!,
+    connections: [],
+    direction: undefined,
+    ice: [],
+    rtcp: undefined,
+    rtcpMux: false,
+    connectionAt: line.next,
+  };
+}
+
+/** The user name may be anything, spaces included in the wild: the address is what the line ends with. */
+function origin(text: string, line: SdpLine): AddressSpan {
+  const value = text.slice(line.start, line.end);
+  const span = addressSpan(value, line.start, /[ \t]IN +(IP[46]) +(\S+)[ \t]*$/d);
+  if (!span) {
+    throw new SdpError(
+      'sdp.origin',
+      `Expected o=<user> <id> <version> IN IP4 <address>, found ${shown(value)}.`,
+    );
+  }
+  return span;
+}
+
+function connection(text: string, line: SdpLine): AddressSpan {
+  const value = text.slice(line.start, line.end);
+  const span = addressSpan(value, line.start, /^c=IN +(IP[46]) +(\S+)[ \t]*$/d);
+  if (!span) {
+    throw new SdpError('sdp.connection', `Expected c=IN IP4 <address> (or IP6), found ${shown(value)}.`);
+  }
+  return span;
+}
+
+function rtcp(text: string, line: SdpLine): RtcpAttribute {
+  const value = text.slice(line.start, line.end);
+  const match = /^a=rtcp:(\d{1,5})(?:[ \t].*)?$/.exec(value);
+  if (!match || Number(match[1]) > 65_535) {
+    throw new SdpError('sdp.rtcp', `Expected a=rtcp:<port> (RFC 3605), found ${shown(value)}.`);
+  }
+  const portStart = line.start + 'a=rtcp:'.length;
+  return {
+    port: Number(match[1]),
+    portStart,
+    portEnd: portStart + match[1]!.length,
+    address: addressSpan(value, line.start, /[ \t]IN +(IP[46]) +(\S+)[ \t]*$/d),
+  };
+}
+
+/** `pattern` has the flag d, the type in group 1 and the address in group 2. */
+function addressSpan(value: string, offset: number, pattern: RegExp): AddressSpan | undefined {
+  const match = pattern.exec(value);
+  if (!match) return undefined;
+  const [start] = match.indices![1]!;
+  const [, end] = match.indices![2]!;
+  const address = match[2]!;
+  const slash = address.indexOf('/');
+  return {
+    start: offset + start,
+    end: offset + end,
+    type: match[1] as AddressType,
+    address: slash < 0 ? address : address.slice(0, slash),
+  };
+}
+
+/** RFC 8839 5 and 4.2.5, and the names that RFC 5245 and trickle ICE (RFC 8840) add. */
+const iceNames: ReadonlySet<string> = new Set([
+  'candidate',
+  'remote-candidates',
+  'end-of-candidates',
+  'ice-ufrag',
+  'ice-pwd',
+  'ice-options',
+  'ice-lite',
+  'ice-mismatch',
+  'ice-pacing',
+]);
+
+function attribute(
+  text: string,
+  line: SdpLine,
+  level: { direction: Direction | undefined; ice: SdpLine[] },
+  section: Mutable<MediaSection> | undefined,
+): void {
+  const colon = text.indexOf(':', line.start);
+  const name = text.slice(line.start + 2, colon < 0 || colon > line.end ? line.end : colon).trimEnd();
+  switch (name) {
+    case 'sendrecv':
+    case 'sendonly':
+    case 'recvonly':
+    case 'inactive':
+      level.direction = name;
+      break;
+    case 'rtcp-mux':
+      if (section) section.rtcpMux = true;
+      break;
+    case 'rtcp':
+      if (section) section.rtcp ??= rtcp(text, line);
+      break;
+    default:
+      if (iceNames.has(name)) level.ice.push(line);
+  }
+}
+
+/** At most 60 characters, without control characters: fit for a log line. */
+function shown(text: string): string {
+  const first = text.slice(0, 60).split(/[\r\n]/, 1)[0]!;
+  return JSON.stringify(first.replace(/[\x00-\x1f\x7f-\xff]/g, '?'));
+}

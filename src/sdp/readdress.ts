@@ -1,0 +1,66 @@
+import { familyOf, isUnspecified } from '../net/address.ts';
+import type { AddressSpan, SessionDescription } from './session-description.ts';
+import { applySplices, type Splice } from './splice.ts';
+
+/** The port written into a section; `untouched` leaves the whole section as it came. */
+export type SectionPort = number | 'untouched';
+
+/**
+ * Writes a session description anew for a relay at `address`: `o=`, `c=`, the ports, `a=rtcp` (RFC 3605) become
+ * the relay's, ICE lines go, since candidates would lead past it and show private addresses (without them the
+ * peer falls back to plain RTP: RFC 8839 4.2.1). A connection of 0.0.0.0 is an old way to hold (RFC 3264 8.4) and
+ * stays. All other bytes stay. `ports` has one entry a section; the RTCP port is the one after, unless the
+ * section has both on one port.
+ */
+export function readdress(
+  description: SessionDescription,
+  address: string,
+  ports: readonly SectionPort[],
+): string {
+  const type = familyOf(address) === 'ipv6' ? 'IP6' : 'IP4';
+  const splices: Splice[] = [];
+  const write = (span: AddressSpan): void => {
+    const held = isUnspecified(span.address);
+    const written = held ? (type === 'IP6' ? '::' : '0.0.0.0') : address;
+    splices.push({ start: span.start, end: span.end, text: `${type} ${written}` });
+  };
+
+  // The address of o= is an identifier, never sent to, but it names a host that nobody outside need know.
+  splices.push({ start: description.origin.start, end: description.origin.end, text: `${type} ${address}` });
+
+  const relays = ports.some((port) => port !== 'untouched');
+  if (relays) {
+    for (const span of description.connections) write(span);
+    for (const line of description.ice) splices.push({ start: line.start, end: line.next, text: '' });
+  }
+  description.media.forEach((section, index) => {
+    const port = ports[index] ?? 'untouched';
+    if (port === 'untouched') {
+      // It lived by the session's c=, which is the relay's from now on.
+      const inherited = description.connections[0];
+      if (relays && inherited && section.connections.length === 0 && section.port !== 0) {
+        splices.push(insertedConnection(description, section.connectionAt, inherited));
+      }
+      return;
+    }
+    // `49170/2` becomes one port: what follows the slash counts layers, and only the base layer is relayed.
+    splices.push({ start: section.portStart, end: section.portEnd, text: String(port) });
+    for (const span of section.connections) write(span);
+    for (const line of section.ice) splices.push({ start: line.start, end: line.next, text: '' });
+    if (!section.rtcp) return;
+    const { rtcp } = section;
+    if (port !== 0) {
+      const together = rtcp.port === section.port;
+      splices.push({ start: rtcp.portStart, end: rtcp.portEnd, text: String(together ? port : port + 1) });
+    }
+    if (rtcp.address) write(rtcp.address);
+  });
+  return applySplices(description.text, splices);
+}
+
+function insertedConnection(description: SessionDescription, at: number, span: AddressSpan): Splice {
+  const { text, eol } = description;
+  const line = `c=IN ${text.slice(span.start, span.end)}`;
+  const afterLineEnding = text.charCodeAt(at - 1) === 0x0a;
+  return { start: at, end: at, text: afterLineEnding ? line + eol : eol + line };
+}

@@ -1,0 +1,292 @@
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import type { MediaRelay, MediaSession } from '../../src/media/media-contract.ts';
+import type { MediaRelayOptions } from '../../src/media/media-relay.ts';
+import type { ManualClock } from '../support/manual-clock.ts';
+import { kinds, Phone, portsOf, relayFor, rtcp, rtp, sdp, towardsCallee, towardsCaller } from './support.ts';
+
+interface Call {
+  relay: MediaRelay;
+  session: MediaSession;
+  clock: ManualClock;
+  caller: Phone;
+  callee: Phone;
+  /** The relay's ports: where the caller sends to, and the callee. */
+  callerPort: number;
+  calleePort: number;
+}
+
+/** A call between two phones that tell their own ports. */
+async function call(t: TestContext, options: Partial<MediaRelayOptions>): Promise<Call> {
+  const { relay, clock } = await relayFor(t, options);
+  const caller = await Phone.open(t);
+  const callee = await Phone.open(t);
+  const session = relay.createSession('call', { onSilence: () => {} });
+  const offer = session.rewrite(
+    sdp('127.0.0.1', caller.port),
+    'offer',
+    'caller',
+    'b',
+    towardsCaller,
+    towardsCallee,
+  );
+  const answer = session.rewrite(
+    sdp('127.0.0.1', callee.port),
+    'answer',
+    'callee',
+    'b',
+    towardsCallee,
+    towardsCaller,
+  );
+  await relay.flush();
+  return {
+    relay,
+    session,
+    clock,
+    caller,
+    callee,
+    callerPort: portsOf(answer)[0]!,
+    calleePort: portsOf(offer)[0]!,
+  };
+}
+
+for (const forwarder of kinds) {
+  describe(`forwarding by ${forwarder}`, () => {
+    it('carries packets both ways, each from the port that stands in the SDP', async (t) => {
+      const { relay, session, caller, callee, callerPort, calleePort } = await call(t, { forwarder });
+      await caller.send(rtp('one'), callerPort);
+      const there = await callee.next();
+      assert.deepEqual(there.payload, rtp('one'));
+      assert.deepEqual(there.source, { address: '127.0.0.1', port: calleePort });
+      await callee.send(rtp('two'), calleePort);
+      const back = await caller.next();
+      assert.deepEqual(back.payload, rtp('two'));
+      assert.equal(back.source.port, callerPort);
+      assert.equal(relay.stats.packets, 2);
+      assert.equal(relay.stats.bytes, 30);
+      assert.equal(relay.stats.forwarder, forwarder);
+      const [first] = session.snapshot();
+      assert.equal(first?.packets, 1);
+      assert.ok(first.lastPacketAt > 0);
+    });
+
+    it('carries RTCP on the odd ports', async (t) => {
+      const { relay, session, clock: _ } = await call(t, { forwarder });
+      const caller = await pairOfPhones(t);
+      const callee = await pairOfPhones(t);
+      const offer = session.rewrite(
+        sdp('127.0.0.1', caller.rtp.port),
+        'offer',
+        'caller',
+        'b',
+        towardsCaller,
+        towardsCallee,
+      );
+      const answer = session.rewrite(
+        sdp('127.0.0.1', callee.rtp.port),
+        'answer',
+        'callee',
+        'b',
+        towardsCallee,
+        towardsCaller,
+      );
+      await relay.flush();
+      await caller.rtcp.send(rtcp('report'), portsOf(answer)[0]! + 1);
+      const arrived = await callee.rtcp.next();
+      assert.deepEqual(arrived.payload, rtcp('report'));
+      assert.equal(arrived.source.port, portsOf(offer)[0]! + 1);
+    });
+
+    it('follows a peer behind a NAT to where its packets really come from', async (t) => {
+      const { session, caller, callee, callerPort, calleePort } = await call(t, { forwarder });
+      const nat = await Phone.open(t, '127.0.0.9');
+      await nat.send(rtp('from behind'), callerPort, '127.0.0.1');
+      await callee.next();
+      await callee.send(rtp('to the NAT'), calleePort);
+      assert.deepEqual((await nat.next()).payload, rtp('to the NAT'));
+      assert.equal(caller.unread, 0);
+      assert.deepEqual(session.snapshot()[0]?.learnedEndpoint, { address: '127.0.0.9', port: nat.port });
+    });
+
+    it('drops strangers once the learning window is over', async (t) => {
+      const { relay, clock, caller, callee, callerPort, calleePort } = await call(t, {
+        forwarder,
+        learningWindowMs: 10_000,
+      });
+      await caller.send(rtp('latch'), callerPort);
+      await callee.next();
+      clock.advance(10_000);
+      await relay.flush();
+      const stranger = await Phone.open(t, '127.0.0.66');
+      await stranger.send(rtp('bleed'), callerPort, '127.0.0.1');
+      await caller.send(rtp('still here'), callerPort);
+      assert.deepEqual((await callee.next()).payload, rtp('still here'));
+      await callee.send(rtp('answer'), calleePort);
+      assert.deepEqual((await caller.next()).payload, rtp('answer'));
+      assert.equal(relay.stats.droppedStrangers, 1);
+      assert.equal(stranger.unread, 0);
+    });
+
+    it('lets the window stay open while nothing came at all', async (t) => {
+      const { relay, clock, callee, callerPort, calleePort } = await call(t, { forwarder });
+      clock.advance(3_600_000);
+      await relay.flush();
+      const late = await Phone.open(t, '127.0.0.7');
+      await late.send(rtp('first ever'), callerPort, '127.0.0.1');
+      await callee.next();
+      await callee.send(rtp('welcome'), calleePort);
+      assert.deepEqual((await late.next()).payload, rtp('welcome'));
+      const tooLate = await Phone.open(t, '127.0.0.8');
+      await tooLate.send(rtp('second'), callerPort, '127.0.0.1');
+      await late.send(rtp('third'), callerPort, '127.0.0.1');
+      assert.deepEqual((await callee.next()).payload, rtp('third'));
+      assert.equal(relay.stats.droppedStrangers, 1);
+    });
+
+    it('learns anew when an offer brings another address, and only then', async (t) => {
+      const { relay, session, clock, caller, callee, callerPort, calleePort } = await call(t, { forwarder });
+      await caller.send(rtp('latch'), callerPort);
+      await callee.next();
+      clock.advance(10_000);
+      const reoffer = (port: number): string =>
+        session.rewrite(sdp('127.0.0.1', port), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+      assert.deepEqual(portsOf(reoffer(caller.port)), [calleePort], 'the same ports for the same stream');
+      await relay.flush();
+      const other = await Phone.open(t);
+      await other.send(rtp('not yet'), callerPort);
+      await caller.send(rtp('mine'), callerPort);
+      assert.deepEqual((await callee.next()).payload, rtp('mine'));
+      assert.equal(relay.stats.droppedStrangers, 1);
+
+      reoffer(other.port);
+      await relay.flush();
+      await callee.send(rtp('moved'), calleePort);
+      assert.deepEqual((await other.next()).payload, rtp('moved'));
+    });
+
+    it('is not taught by a datagram that is no media', async (t) => {
+      const { relay, caller, callee, callerPort, calleePort } = await call(t, { forwarder });
+      const scanner = await Phone.open(t, '127.0.0.66');
+      await scanner.send(Buffer.from('\0\x01 hello'), callerPort, '127.0.0.1');
+      await caller.send(rtp('real'), callerPort);
+      assert.deepEqual((await callee.next()).payload, rtp('real'));
+      await callee.send(rtp('back'), calleePort);
+      assert.deepEqual((await caller.next()).payload, rtp('back'));
+      assert.equal(relay.stats.droppedStrangers, 1);
+    });
+
+    it('bears empty and giant datagrams', async (t) => {
+      const { relay, caller, callee, callerPort } = await call(t, { forwarder });
+      await caller.send(Buffer.alloc(0), callerPort);
+      await caller.send(Buffer.alloc(65_507, 0x80), callerPort);
+      await caller.send(Buffer.from([0x80]), callerPort);
+      assert.equal((await callee.next()).payload.length, 65_507);
+      assert.equal((await callee.next()).payload.length, 1);
+      assert.equal(relay.stats.droppedUndeliverable, 1);
+    });
+
+    it('hears media before the answer, but has nowhere to take it yet', async (t) => {
+      const { relay } = await relayFor(t, { forwarder });
+      const caller = await Phone.open(t);
+      const callee = await Phone.open(t);
+      const session = relay.createSession('early', { onSilence: () => {} });
+      const offer = session.rewrite(
+        sdp('127.0.0.1', caller.port),
+        'offer',
+        'caller',
+        'b',
+        towardsCaller,
+        towardsCallee,
+      );
+      await relay.flush();
+      // RFC 3264 5.1: the offerer must be ready for media as soon as the offer is sent.
+      await callee.send(rtp('early media'), portsOf(offer)[0]!);
+      assert.deepEqual((await caller.next()).payload, rtp('early media'));
+    });
+
+    it('sends nothing to a side that holds with 0.0.0.0 and goes on afterwards', async (t) => {
+      const { relay, session, caller, callee, callerPort, calleePort } = await call(t, { forwarder });
+      await caller.send(rtp('latch'), callerPort);
+      await callee.next();
+      const hold = session.rewrite(
+        sdp('0.0.0.0', caller.port),
+        'offer',
+        'caller',
+        'b',
+        towardsCaller,
+        towardsCallee,
+      );
+      assert.match(hold, /^c=IN IP4 0\.0\.0\.0\r$/m);
+      assert.deepEqual(portsOf(hold), [calleePort]);
+      await relay.flush();
+      await callee.send(rtp('unheard'), calleePort);
+      // The caller may send while it holds (music): proves also that the packet before was handled.
+      await caller.send(rtp('music'), callerPort);
+      assert.deepEqual((await callee.next()).payload, rtp('music'));
+      session.rewrite(sdp('127.0.0.1', caller.port), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+      await relay.flush();
+      await callee.send(rtp('heard'), calleePort);
+      assert.deepEqual((await caller.next()).payload, rtp('heard'));
+    });
+
+    it('goes on with the same ports after the media thread died', async (t) => {
+      const { relay, session, caller, callee, callerPort, calleePort } = await call(t, { forwarder });
+      const nat = await Phone.open(t, '127.0.0.9');
+      await nat.send(rtp('latch'), callerPort, '127.0.0.1');
+      await callee.next();
+      await (relay as unknown as { crash(): Promise<void> }).crash();
+      await relay.flush();
+      assert.equal(relay.stats.restarts, 1);
+      await callee.send(rtp('after'), calleePort);
+      assert.deepEqual((await nat.next()).payload, rtp('after'), 'what was learned is still known');
+      await nat.send(rtp('and back'), callerPort, '127.0.0.1');
+      assert.deepEqual((await callee.next()).payload, rtp('and back'));
+      assert.equal(caller.unread, 0);
+      session.close();
+      await relay.flush();
+      assert.equal(relay.stats.portsInUse, 0);
+    });
+
+    it('relays IPv6', async (t) => {
+      const { relay } = await relayFor(t, { forwarder });
+      const six = { boundAddress: '::1', advertisedAddress: '2001:db8::1' };
+      const caller = await Phone.open(t, '::1');
+      const callee = await Phone.open(t);
+      const session = relay.createSession('six', { onSilence: () => {} });
+      const offer = session.rewrite(sdp('::1', caller.port), 'offer', 'caller', '', six, towardsCallee);
+      const answer = session.rewrite(
+        sdp('127.0.0.1', callee.port),
+        'answer',
+        'callee',
+        '',
+        towardsCallee,
+        six,
+      );
+      assert.match(offer, /^c=IN IP4 198\.51\.100\.2\r$/m);
+      assert.match(answer, /^c=IN IP6 2001:db8::1\r$/m);
+      await relay.flush();
+      await caller.send(rtp('six to four'), portsOf(answer)[0]!);
+      assert.deepEqual((await callee.next()).payload, rtp('six to four'));
+      await callee.send(rtp('four to six'), portsOf(offer)[0]!);
+      assert.deepEqual((await caller.next()).payload, rtp('four to six'));
+      const nat = await Phone.open(t, '::1');
+      await nat.send(rtp('moved'), portsOf(answer)[0]!);
+      await callee.next();
+      await callee.send(rtp('follow'), portsOf(offer)[0]!);
+      assert.deepEqual((await nat.next()).payload, rtp('follow'));
+    });
+  });
+}
+
+/** Two phones on neighbouring ports, the first even. */
+async function pairOfPhones(t: TestContext): Promise<{ rtp: Phone; rtcp: Phone }> {
+  for (;;) {
+    const first = await Phone.open(t);
+    if (first.port % 2 === 1) continue;
+    try {
+      return { rtp: first, rtcp: await Phone.open(t, '127.0.0.1', first.port + 1) };
+    } catch {
+      // Somebody has the neighbour: look elsewhere.
+    }
+  }
+}
