@@ -1,16 +1,11 @@
-import { existsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Capture } from '../support/capture.ts';
-import type { Program } from '../support/process.ts';
 import { runProgram } from '../support/process.ts';
 import { LabError } from './lab-error.ts';
 import type { LabHost } from './lab-host.ts';
+import { describeMachine, LabMetadata, type MetadataDocument } from './lab-metadata.ts';
 import { publicAddressChange } from './router-rules.ts';
 import type { CloudRouterSpec, Topology } from './topology.ts';
 import type { Watchdog } from './watchdog.ts';
-
-const fakeMetadataProgram = fileURLToPath(new URL('../support/fake-imds.ts', import.meta.url));
 
 /** A built laboratory. It is gone after `close()`, and also when the process that built it is gone. */
 export class Lab implements AsyncDisposable {
@@ -22,7 +17,6 @@ export class Lab implements AsyncDisposable {
   readonly #hosts: ReadonlyMap<string, LabHost>;
   readonly #watchdog: Watchdog;
   readonly #publicByPrivate: Map<string, string>;
-  #documents = 0;
 
   constructor(
     topology: Topology,
@@ -73,17 +67,12 @@ export class Lab implements AsyncDisposable {
     await router.host.run('nft', ['-f', '-'], { input });
   }
 
-  /** Serves a document as the cloud's metadata; resolves when the address answers. */
-  async startMetadata(document: unknown): Promise<Program> {
+  /** Serves a document as the cloud's metadata, by default the true one; resolves when the address answers. */
+  startMetadata(document: MetadataDocument = describeMachine(this, 'vm')): Promise<LabMetadata> {
     const metadata = this.topology.metadata;
     if (!metadata) throw new LabError('this topology has no metadata address');
-    if (!existsSync(fakeMetadataProgram)) throw new LabError(`${fakeMetadataProgram} is missing`);
-    const file = join(this.directory, `metadata-${++this.#documents}.json`);
-    writeFileSync(file, JSON.stringify(document));
-    const args = ['--host', metadata.address, '--port', String(metadata.port), '--document', file];
-    const program = this.host(metadata.host).spawn(process.execPath, [fakeMetadataProgram, ...args]);
-    await program.line(/./);
-    return program;
+    const { host, address, port } = metadata;
+    return LabMetadata.start(this.host(host), address, port, document);
   }
 
   /** Ends every process inside and removes the namespaces; resolves when they are gone. */
