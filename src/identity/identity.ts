@@ -2,7 +2,7 @@ import { bracket, type Endpoint, familyOf } from '../net/address.ts';
 import type { Scope } from '../net/address-scope.ts';
 import type { Listener } from '../net/listener.ts';
 import { AliasTable } from './alias-table.ts';
-import { DestinationTable } from './destination-table.ts';
+import { DestinationTable, type DestinationTableOptions } from './destination-table.ts';
 import { IdentityError } from './identity-error.ts';
 import { type Advertised, parseAdvertised } from './listener-notation.ts';
 
@@ -56,7 +56,7 @@ export class Identity {
     const { listeners, localNetworks, subnets = new Map(), globalAdvertise, aliases, domains } = options;
     this.#global = globalAdvertise === undefined ? undefined : parseAdvertised(globalAdvertise);
     this.aliases = new AliasTable({ ...(aliases && { aliases }), ...(domains && { domains }) });
-    this.#destinations = new DestinationTable({ listeners, localNetworks, subnets });
+    this.#destinations = destinationsOf({ listeners, localNetworks, subnets });
     this.#adopt(listeners);
   }
 
@@ -66,7 +66,7 @@ export class Identity {
     localNetworks: readonly string[],
     subnets: ReadonlyMap<string, readonly string[]> = new Map(),
   ): void {
-    this.#destinations = new DestinationTable({ listeners, localNetworks, subnets });
+    this.#destinations = destinationsOf({ listeners, localNetworks, subnets });
     this.#adopt(listeners);
   }
 
@@ -151,13 +151,6 @@ export class Identity {
   }
 
   #adopt(listeners: readonly Listener[]): void {
-    const blind = listeners.find((listener) => listener.bound.port === 0);
-    if (blind) {
-      throw new IdentityError(
-        'identity.port-unknown',
-        `The port of ${blind.transport}:${bracket(blind.bound.address)} is not known yet. Bind the socket before the identity is made.`,
-      );
-    }
     this.#listeners = listeners;
     this.#learnListeners();
   }
@@ -226,6 +219,18 @@ export class Identity {
     this.#transactions.set(key, identity);
     return identity;
   }
+}
+
+/** Throws before anything is changed. */
+function destinationsOf(options: DestinationTableOptions): DestinationTable {
+  const blind = options.listeners.find((listener) => listener.bound.port === 0);
+  if (blind) {
+    throw new IdentityError(
+      'identity.port-unknown',
+      `The port of ${blind.transport}:${bracket(blind.bound.address)} is not known yet. Bind the socket before the identity is made.`,
+    );
+  }
+  return new DestinationTable(options);
 }
 
 function sentBy({ address, port }: Endpoint): SentBy {

@@ -1,25 +1,36 @@
-import { parseCidr } from './cidr.ts';
+import { normalizeHost } from './address.ts';
+import { ipv4Number } from './cidr.ts';
 
-/** How far an address reaches. `private` is everything that a host on the internet cannot answer to. */
+/** How far an address reaches. `private` is what no host on the internet can answer to. */
 export type Scope = 'loopback' | 'link-local' | 'private' | 'public';
-
-const SCOPES: readonly (readonly [Scope, readonly string[]])[] = [
-  ['loopback', ['127.0.0.0/8', '::1/128']],
-  // RFC 3927, RFC 4291 2.5.6
-  ['link-local', ['169.254.0.0/16', 'fe80::/10']],
-  // RFC 1918, RFC 6598 (carrier-grade NAT), RFC 4193 (unique local)
-  ['private', ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7']],
-];
-
-const NETWORKS = SCOPES.map(([scope, texts]) => ({
-  scope,
-  networks: texts.map((text) => parseCidr(text)!),
-}));
 
 /** The scope of a numeric address; `public` for anything that is in none of the special networks. */
 export function scopeOf(address: string): Scope {
-  for (const { scope, networks } of NETWORKS) {
-    if (networks.some((network) => network.contains(address))) return scope;
-  }
-  return 'public';
+  const normal = normalizeHost(address);
+  const ipv4 = ipv4Number(normal);
+  return ipv4 === undefined ? scopeOfIpv6(normal) : scopeOfIpv4(ipv4);
+}
+
+function scopeOfIpv4(value: number): Scope {
+  const first = value >>> 24;
+  const firstTwo = value >>> 16;
+  if (first === 127) return 'loopback';
+  // RFC 3927
+  if (firstTwo === 0xa9fe) return 'link-local';
+  // RFC 1918
+  if (first === 10 || firstTwo === 0xc0a8 || (firstTwo & 0xfff0) === 0xac10) return 'private';
+  // RFC 6598, carrier-grade NAT
+  return (firstTwo & 0xffc0) === 0x6440 ? 'private' : 'public';
+}
+
+function scopeOfIpv6(normal: string): Scope {
+  if (normal === '::1') return 'loopback';
+  const colon = normal.indexOf(':');
+  // Shorter first groups have leading zeros: none of the networks below begins so.
+  if (colon !== 4) return 'public';
+  const first = Number.parseInt(normal.slice(0, colon), 16);
+  // RFC 4291 2.5.6
+  if ((first & 0xffc0) === 0xfe80) return 'link-local';
+  // RFC 4193, unique local
+  return (first & 0xfe00) === 0xfc00 ? 'private' : 'public';
 }
