@@ -130,7 +130,10 @@ describe('forwarding', () => {
       callerVia,
       'SIP/2.0/UDP 198.51.100.10:5060;rport=4321;branch=z9hG4bKtest1;received=198.51.100.10',
     );
-    assert.match(message.value(RECORD_ROUTE)!, /^<sip:203\.0\.113\.5;lr;ck=[\w-]{12}>$/);
+    assert.match(
+      message.value(RECORD_ROUTE)!,
+      /^<sip:203\.0\.113\.5;lr;ck=[\w-]{12};cf=198\.51\.100\.10:4321>$/,
+    );
     assert.ok(invite!.text.includes('X-Strange:   \xff \xc3\xa9  \r\nSubject: a,b\r\n'));
     assert.doesNotMatch(invite!.text, /10\.0\.0\./);
   });

@@ -45,7 +45,8 @@ export class Splices {
   toString(): string {
     const { text, headersStart, bodyStart, bodyEnd } = this.#message;
     const edits = this.#edits;
-    if (edits.length > 1) edits.sort((a, b) => a.start - b.start || a.order - b.order);
+    // What is inserted at an offset goes before what is replaced from there on.
+    if (edits.length > 1) edits.sort((a, b) => a.start - b.start || a.end - b.end || a.order - b.order);
     let out = this.#startLine === undefined ? text.slice(0, headersStart) : `${this.#startLine}\r\n`;
     let at = headersStart;
     for (const edit of edits) {

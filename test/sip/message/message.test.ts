@@ -95,3 +95,9 @@ test('a response repeats Via, From, To, Call-ID and CSeq byte for byte and adds 
   assert.equal(response.count(CONTACT), 0);
   assert.ok(text.endsWith('X: y\r\nContent-Length: 0\r\n\r\n'));
 });
+
+test('what is inserted where something is taken out goes in, and the rest stays out', () => {
+  const message = parseMessage('OPTIONS sip:a@b SIP/2.0\r\nX: 1\r\nY: 2\r\n\r\n')!;
+  const out = new Splices(message).removeLine(0).insert(message.headersStart, 'Z: 0\r\n').toString();
+  assert.equal(out, 'OPTIONS sip:a@b SIP/2.0\r\nZ: 0\r\nY: 2\r\n\r\n');
+});
