@@ -74,7 +74,7 @@ export class DigestAuthenticator {
       examined++;
       const parsed = parseDigestCredentials(request.valueAt(n));
       if (!parsed.ok) {
-        // Another scheme is as good as no credentials (RFC 4475 3.3.8).
+        // Another scheme is as good as no credentials (RFC 4475 3.3.7).
         if (parsed.reason === 'malformed') failure = 'malformed';
         continue;
       }

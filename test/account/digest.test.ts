@@ -218,7 +218,7 @@ describe('malformed credentials', () => {
     assert.equal(failure(ask(answer({ nonce: fresh() }).replace('qop=auth', 'qop=auth-int'))), 'malformed');
   });
 
-  test('a scheme that nobody knows counts as none (RFC 4475 3.3.8)', () => {
+  test('a scheme that nobody knows counts as none (RFC 4475 3.3.7)', () => {
     assert.equal(failure(ask('NoOneKnowsThisScheme opaque-data=here')), 'absent');
   });
 

@@ -97,7 +97,7 @@ describe('parseDigestCredentials', () => {
     assert.equal(given.cnonce, 'a,b=\\"c');
   });
 
-  test('another scheme is somebody else’s business (RFC 4475 3.3.8)', () => {
+  test('another scheme is somebody else’s business (RFC 4475 3.3.7)', () => {
     assert.equal(reason('NoOneKnowsThisScheme opaque-data=here'), 'other-scheme');
     assert.equal(reason('Basic QWxhZGRpbg=='), 'other-scheme');
     assert.equal(reason(''), 'other-scheme');

@@ -44,7 +44,7 @@ const different: [string, string][] = [
   ['sip:a@x.com', 'sip:a@x.com;maddr=239.255.255.1'],
   ['sip:a@x.com?Subject=x', 'sip:a@x.com?Subject=X'],
   ['sip:a@x.com?a=1&a=1', 'sip:a@x.com?a=1'],
-  // Escaped, these are other users; and a NUL ends nothing (RFC 4475 3.1.1.5).
+  // Escaped, these are other users; and a NUL ends nothing (RFC 4475 3.1.1.4).
   ['sip:%00@x.com', 'sip:%00%00@x.com'],
   ['sip:a%3Bb@x.com', 'sip:a;b@x.com'],
 ];
