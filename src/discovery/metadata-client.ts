@@ -61,6 +61,16 @@ export class MetadataClient {
    * and a refused one are tried again while the call's time lasts. Any other status is the caller's to judge.
    */
   async request(request: MetadataRequest): Promise<MetadataAnswer> {
+    // The clock's timers keep no process alive; at boot nothing else does between two attempts.
+    const alive = setInterval(() => {}, this.#callTimeoutMs);
+    try {
+      return await this.#attempts(request);
+    } finally {
+      clearInterval(alive);
+    }
+  }
+
+  async #attempts(request: MetadataRequest): Promise<MetadataAnswer> {
     const { clock, maxAttempts = 4 } = this.#options;
     const signal = this.#signal;
     const deadline = clock.now() + this.#callTimeoutMs;

@@ -211,17 +211,17 @@ test('many questions share at most eight connections', async () => {
   assert.ok(ports.size <= 8, `${ports.size} connections`);
 });
 
-test('the environment sends nobody to a proxy', async () => {
-  await using imds = await serve(OK);
-  await using proxy = await serve({ status: 200, body: 'from the proxy' });
+/** Asks for `/a` in a process of its own, where nothing but the client is at work, and gives its output. */
+async function askElsewhere(baseUrl: string, env: Record<string, string>): Promise<string> {
   const program = `
     import { MetadataClient } from ${JSON.stringify(new URL('../../src/discovery/metadata-client.ts', import.meta.url).href)};
     import { systemClock } from ${JSON.stringify(new URL('../../src/net/clock.ts', import.meta.url).href)};
-    const client = new MetadataClient({ baseUrl: ${JSON.stringify(imds.url)}, clock: systemClock, signal: new AbortController().signal });
-    process.stdout.write((await client.get('/a')) ?? 'nothing');
+    const signal = new AbortController().signal;
+    const client = new MetadataClient({ baseUrl: ${JSON.stringify(baseUrl)}, clock: systemClock, signal, maxAttempts: 2 });
+    process.stdout.write(await client.get('/a').catch((error) => error.code));
     client.close();`;
   const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', program], {
-    env: { http_proxy: proxy.url, HTTP_PROXY: proxy.url, NODE_USE_ENV_PROXY: '1', no_proxy: '' },
+    env,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let output = '';
@@ -229,8 +229,21 @@ test('the environment sends nobody to a proxy', async () => {
     output += chunk.toString();
   });
   await once(child, 'close');
-  assert.equal(output, 'yes');
+  return output;
+}
+
+test('the environment sends nobody to a proxy', async () => {
+  await using imds = await serve(OK);
+  await using proxy = await serve({ status: 200, body: 'from the proxy' });
+  const env = { http_proxy: proxy.url, HTTP_PROXY: proxy.url, NODE_USE_ENV_PROXY: '1', no_proxy: '' };
+  assert.equal(await askElsewhere(imds.url, env), 'yes');
   assert.equal(proxy.requests.length, 0);
+});
+
+test('a process that waits for nothing but the next attempt does not end', async () => {
+  const imds = await startFakeImds();
+  await imds.close();
+  assert.equal(await askElsewhere(imds.url, {}), 'discovery.metadata-unreachable');
 });
 
 test('an endpoint that is no plain http URL is refused', () => {
