@@ -8,7 +8,7 @@ export interface SippStatistics {
   readonly deadCall: number;
   /** Columns that are not zero among those that say why calls failed, such as `FailedUnexpectedMessage`. */
   readonly failures: Readonly<Record<string, number>>;
-  /** Milliseconds from the timer's start to its end over all calls, by sipp's own clock; NaN without a timer. */
+  /** Mean time from INVITE to 200, milliseconds by sipp's own clock; NaN for a scenario without timer. */
   readonly responseTimeMs: number;
   /** Every column as it stands in the file. */
   readonly columns: Readonly<Record<string, string>>;

@@ -12,6 +12,8 @@ export interface SippOptions {
   readonly target?: string;
   /** The domain in URIs; default the target's host. */
   readonly domain?: string;
+  /** The user that is called; one for all calls, as sipp computes every digest over one URI. */
+  readonly callee?: string;
   /** Default 5060. */
   readonly localPort?: number;
   /** Default the host's first address. */
@@ -38,8 +40,6 @@ export interface SippOptions {
 export interface SippUser {
   readonly user: string;
   readonly password?: string;
-  /** Whom this user calls. */
-  readonly callee?: string;
 }
 
 export interface SippResult extends SippStatistics {
@@ -158,12 +158,17 @@ function commandLine(host: LabHost, options: SippOptions, directory: string): st
   if (Number.isFinite(calls)) args.push('-m', String(calls));
   args.push('-nostdin', '-fd', '1', '-trace_stat', '-stf', join(directory, 'statistics.csv'));
   args.push('-trace_err', '-error_file', join(directory, 'errors.log'));
-  args.push('-key', 'domain', options.domain ?? target?.split(':')[0] ?? localAddress);
+  const domain = options.domain ?? target?.split(':')[0] ?? localAddress;
+  args.push('-key', 'domain', domain);
+  if (options.callee !== undefined) {
+    // RFC 7616 section 3.4: the digest's uri is that of the request; left alone, sipp takes the target's address.
+    args.push('-key', 'callee', options.callee, '-auth_uri', `${options.callee}@${domain}`);
+  }
   if (options.users) {
     const file = join(directory, 'users.csv');
-    const lines = options.users.map(({ user, password, callee = '' }) => {
+    const lines = options.users.map(({ user, password }) => {
       const proof = password === undefined ? '' : `[authentication username=${user} password=${password}]`;
-      return `${user};${proof};${callee}`;
+      return `${user};${proof}`;
     });
     writeFileSync(file, `SEQUENTIAL\n${lines.join('\n')}\n`, { mode: 0o600 });
     args.push('-inf', file);
