@@ -42,14 +42,21 @@ export class DnsCache {
         new ResolveError('RESOLVE_BUSY', `${MAX_PENDING} questions to DNS are open: the next is not asked.`),
       );
     }
-    this.#pending++;
-    const entry: Entry = { answer: this.#ask(question, ask), expiresAt: undefined };
+    const entry: Entry = {
+      answer: this.#ask(ask, (ttlMs) => this.#expire(entry, ttlMs)),
+      expiresAt: undefined,
+    };
     if (this.#entries.size >= MAX_ENTRIES) this.#entries.delete(this.#entries.keys().next().value!);
     this.#entries.set(question, entry);
     return entry.answer as Promise<readonly T[]>;
   }
 
-  async #ask<T>(question: string, ask: () => Promise<DnsAnswer<T>>): Promise<readonly T[]> {
+  #expire(entry: Entry, ttlMs: number): void {
+    entry.expiresAt = this.#clock.now() + ttlMs;
+  }
+
+  async #ask<T>(ask: () => Promise<DnsAnswer<T>>, expireIn: (ttlMs: number) => void): Promise<readonly T[]> {
+    this.#pending++;
     let ttlMs = NEGATIVE_TTL_MS;
     try {
       const answer = await ask();
@@ -57,8 +64,7 @@ export class DnsCache {
       return answer.records;
     } finally {
       this.#pending--;
-      const entry = this.#entries.get(question);
-      if (entry) entry.expiresAt = this.#clock.now() + ttlMs;
+      expireIn(ttlMs);
     }
   }
 }

@@ -73,7 +73,7 @@ export function createResolver(options: ResolverOptions = {}): Resolver {
     const name = targetName(uri);
     const chosen = chosenTransport(uri);
     const wanted = chosen ?? defaultTransport(uri);
-    if ((chosen || uri.port) && !transports.includes(wanted)) throw notSpoken(uri, wanted);
+    if ((chosen || uri.port || familyOf(name)) && !transports.includes(wanted)) throw notSpoken(uri, wanted);
     // RFC 3263 4.2: with a port there are only addresses to look for; with a transport, one SRV as well.
     const found = uri.port
       ? await addressTargets(name, wanted, uri.port)
@@ -170,13 +170,11 @@ function targetName(uri: Locatable): string {
   return normalizeHost(maddr ? maddr : uri.host);
 }
 
-/** The transport that the URI names. For sips, tcp means TLS over it (RFC 3261 26.2.2). */
+/** The transport that the URI names. For sips it is TLS whatever is named, WebSocket apart (RFC 3261 26.2.2). */
 function chosenTransport(uri: Locatable): TransportName | undefined {
-  if (uri.params === '') return undefined;
-  const named = paramValue(uri.params, 'transport')?.toLowerCase();
+  const named = uri.params === '' ? undefined : paramValue(uri.params, 'transport')?.toLowerCase();
   if (!named) return undefined;
-  if (uri.scheme === 'sips' && named === 'tcp') return 'tls';
-  if (uri.scheme === 'sips' && named === 'ws') return 'wss';
+  if (uri.scheme === 'sips') return named.startsWith('ws') ? 'wss' : 'tls';
   // What is not known is not spoken either; the error then names it.
   return named as TransportName;
 }

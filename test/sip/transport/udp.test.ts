@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
-import { describe, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import type { Endpoint } from '../../../src/net/address.ts';
 import type { Listener } from '../../../src/net/listener.ts';
 import type { MessageHandler, Transport } from '../../../src/sip/transport/transport.ts';
@@ -20,8 +20,12 @@ function listenerOn(address: string, port = 0): Listener {
 }
 
 /** A peer that knows nothing of our transports. */
-async function openPeer(family: Family = 'ipv4'): Promise<{ socket: Socket; endpoint: Endpoint }> {
+async function openPeer(
+  t: TestContext,
+  family: Family = 'ipv4',
+): Promise<{ socket: Socket; endpoint: Endpoint }> {
   const socket = createSocket({ type: family === 'ipv4' ? 'udp4' : 'udp6', recvBufferSize: 4 << 20 });
+  t.after(() => new Promise<void>((resolve) => socket.close(resolve)));
   socket.bind(0, loopback[family]);
   await once(socket, 'listening');
   return { socket, endpoint: { address: loopback[family], port: socket.address().port } };
@@ -33,27 +37,31 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 const socketsOpen = (): number => {
-  const { fds } = { fds: readdirSync('/proc/self/fd') };
-  return fds.length;
+  return readdirSync('/proc/self/fd').length;
 };
 
 for (const implementation of ['batched', 'dgram'] as const) {
   describe(`UDP ${implementation}`, { timeout: 60_000 }, () => {
     const openOn = async (
+      t: TestContext,
       address: string,
       onMessage: MessageHandler,
       log = new CollectedLog(),
       clock = new ManualClock(),
-    ): Promise<Transport> => openUdp(listenerOn(address), onMessage, { log, clock, implementation });
+    ): Promise<Transport> => {
+      const transport = await openUdp(listenerOn(address), onMessage, { log, clock, implementation });
+      t.after(() => transport.close());
+      return transport;
+    };
 
     for (const family of ['ipv4', 'ipv6'] as const) {
-      test(`carries every byte both ways over ${family} and knows the source`, async () => {
+      test(`carries every byte both ways over ${family} and knows the source`, async (t) => {
         const received: { text: string; source: Endpoint; transport: Transport }[] = [];
-        const transport = await openOn(loopback[family], (text, source, from) => {
+        const transport = await openOn(t, loopback[family], (text, source, from) => {
           received.push({ text, source, transport: from });
           from.send(`re${text}`, source);
         });
-        const { socket, endpoint } = await openPeer(family);
+        const { socket, endpoint } = await openPeer(t, family);
         const answer = once(socket, 'message');
         socket.send(
           Buffer.from(`INVITE${everyByte}`, 'latin1'),
@@ -68,31 +76,27 @@ for (const implementation of ['batched', 'dgram'] as const) {
         assert.deepEqual({ ...received[0]!.source }, endpoint);
         assert.equal(received[0]!.transport, transport);
         await until(() => transport.counters.sent === 1);
-        await transport.close();
-        socket.close();
       });
 
-      test(`carries the longest datagram over ${family}`, async () => {
+      test(`carries the longest datagram over ${family}`, async (t) => {
         const text = 'A'.repeat(65507);
-        const transport = await openOn(loopback[family], (message, source, from) =>
+        const transport = await openOn(t, loopback[family], (message, source, from) =>
           from.send(message, source),
         );
-        const { socket } = await openPeer(family);
+        const { socket } = await openPeer(t, family);
         const answer = once(socket, 'message');
         socket.send(text, transport.listener.bound.port, loopback[family]);
         const [bytes] = await answer;
         assert.equal(bytes.length, 65507);
         assert.equal(bytes.toString('latin1'), text);
-        await transport.close();
-        socket.close();
       });
     }
 
-    test('tells many sources apart and answers each', async () => {
-      const transport = await openOn('127.0.0.1', (text, source, from) =>
+    test('tells many sources apart and answers each', async (t) => {
+      const transport = await openOn(t, '127.0.0.1', (text, source, from) =>
         from.send(`${text}@${source.port}`, source),
       );
-      const peers = await Promise.all(Array.from({ length: 50 }, () => openPeer()));
+      const peers = await Promise.all(Array.from({ length: 50 }, () => openPeer(t)));
       const answers = peers.map(({ socket }) => once(socket, 'message'));
       peers.forEach(({ socket }, i) => {
         socket.send(`m${i}`, transport.listener.bound.port, '127.0.0.1');
@@ -102,17 +106,15 @@ for (const implementation of ['batched', 'dgram'] as const) {
         texts,
         peers.map(({ endpoint }, i) => `m${i}@${endpoint.port}`),
       );
-      for (const { socket } of peers) socket.close();
-      await transport.close();
     });
 
-    test('passes a burst of 10,000 on without loss, in order, both ways', async () => {
+    test('passes a burst of 10,000 on without loss, in order, both ways', async (t) => {
       const total = 10_000;
       const window = 200;
       let next = 0;
-      const a = await openOn('127.0.0.1', (text, source, from) => from.send(text, source));
+      const a = await openOn(t, '127.0.0.1', (text, source, from) => from.send(text, source));
       const answered: string[] = [];
-      const b = await openOn('127.0.0.1', (text) => {
+      const b = await openOn(t, '127.0.0.1', (text) => {
         answered.push(text);
         more();
       });
@@ -130,13 +132,12 @@ for (const implementation of ['batched', 'dgram'] as const) {
       assert.equal(a.counters.received, total);
       await until(() => a.counters.sent === total);
       assert.deepEqual({ ...a.counters }, { ...zero, received: total, sent: total });
-      await Promise.all([a.close(), b.close()]);
     });
 
-    test('drops keep-alives, empty datagrams and STUN, and nothing else', async () => {
+    test('drops keep-alives, empty datagrams and STUN, and nothing else', async (t) => {
       const received: string[] = [];
-      const transport = await openOn('127.0.0.1', (text) => received.push(text));
-      const { socket } = await openPeer();
+      const transport = await openOn(t, '127.0.0.1', (text) => received.push(text));
+      const { socket } = await openPeer(t);
       const stun = Buffer.alloc(28);
       stun.set([0, 1, 0, 8, 0x21, 0x12, 0xa4, 0x42]);
       const noise = ['', '\r\n', '\r\n\r\n', '\0', '\0\0\0\0', '\n', stun];
@@ -151,13 +152,11 @@ for (const implementation of ['batched', 'dgram'] as const) {
       await until(() => received.length === messages.length);
       assert.deepEqual(received, messages);
       assert.equal(transport.counters.ignored, noise.length);
-      await transport.close();
-      socket.close();
     });
 
-    test('sends from outside of a message at once, in order', async () => {
-      const transport = await openOn('127.0.0.1', () => undefined);
-      const { socket, endpoint } = await openPeer();
+    test('sends from outside of a message at once, in order', async (t) => {
+      const transport = await openOn(t, '127.0.0.1', () => undefined);
+      const { socket, endpoint } = await openPeer(t);
       const received: string[] = [];
       socket.on('message', (bytes) => received.push(String(bytes)));
       for (let i = 0; i < 100; i++) transport.send(`m${i}`, endpoint);
@@ -166,29 +165,25 @@ for (const implementation of ['batched', 'dgram'] as const) {
         received,
         Array.from({ length: 100 }, (_, i) => `m${i}`),
       );
-      await transport.close();
-      socket.close();
     });
 
-    test('lets promises of the handler go on without another event', async () => {
-      const transport = await openOn('127.0.0.1', (text, source, from) => {
+    test('lets promises of the handler go on without another event', async (t) => {
+      const transport = await openOn(t, '127.0.0.1', (text, source, from) => {
         void Promise.resolve().then(() => from.send(text, source));
       });
-      const { socket } = await openPeer();
+      const { socket } = await openPeer(t);
       const answer = once(socket, 'message');
       socket.send('later', transport.listener.bound.port, '127.0.0.1');
       assert.equal(String((await answer)[0]), 'later');
-      await transport.close();
-      socket.close();
     });
 
-    test('survives ports that are closed', async () => {
-      const { socket: gone, endpoint: closedPort } = await openPeer();
-      gone.close();
-      await once(gone, 'close');
+    test('survives ports that are closed', async (t) => {
+      const gone = await openOn(t, '127.0.0.1', () => undefined);
+      const closedPort = gone.listener.bound;
+      await gone.close();
       const log = new CollectedLog();
-      const transport = await openOn('127.0.0.1', (text, source, from) => from.send(text, source), log);
-      const { socket } = await openPeer();
+      const transport = await openOn(t, '127.0.0.1', (text, source, from) => from.send(text, source), log);
+      const { socket } = await openPeer(t);
       for (let round = 0; round < 5; round++) {
         transport.send('nobody', closedPort);
         const answer = once(socket, 'message');
@@ -198,15 +193,13 @@ for (const implementation of ['batched', 'dgram'] as const) {
       await until(() => transport.counters.sent === 10);
       assert.equal(transport.counters.receiveErrors, 0);
       assert.deepEqual(log.lines, []);
-      await transport.close();
-      socket.close();
     });
 
-    test('counts what cannot be sent, tells it once, and sends the rest', async () => {
+    test('counts what cannot be sent, tells it once, and sends the rest', async (t) => {
       const log = new CollectedLog();
       const clock = new ManualClock();
-      const transport = await openOn('127.0.0.1', () => undefined, log, clock);
-      const { socket, endpoint } = await openPeer();
+      const transport = await openOn(t, '127.0.0.1', () => undefined, log, clock);
+      const { socket, endpoint } = await openPeer(t);
       const received: string[] = [];
       socket.on('message', (bytes) => received.push(String(bytes)));
       const bad: [string, Endpoint][] = [
@@ -232,13 +225,12 @@ for (const implementation of ['batched', 'dgram'] as const) {
       clock.advance(1000);
       assert.equal(log.lines.length, 2);
       assert.equal(log.lines[1]!.details['suppressed'], bad.length - 2);
-      await transport.close();
-      socket.close();
     });
 
-    test('goes on after an exception of the handler', async () => {
+    test('goes on after an exception of the handler', async (t) => {
       const log = new CollectedLog();
       const transport = await openOn(
+        t,
         '127.0.0.1',
         (text, source, from) => {
           if (text === 'bad') throw new Error('cannot read this');
@@ -246,22 +238,20 @@ for (const implementation of ['batched', 'dgram'] as const) {
         },
         log,
       );
-      const { socket } = await openPeer();
+      const { socket } = await openPeer(t);
       const answer = once(socket, 'message');
       socket.send('bad', transport.listener.bound.port, '127.0.0.1');
       socket.send('good', transport.listener.bound.port, '127.0.0.1');
       assert.equal(String((await answer)[0]), 'good');
       assert.equal(transport.counters.handlerErrors, 1);
       assert.equal(log.lines.length, 1);
-      await transport.close();
-      socket.close();
     });
 
-    test('closes in the middle of a batch and hands nothing up afterwards', async () => {
-      const { socket } = await openPeer();
+    test('closes in the middle of a batch and hands nothing up afterwards', async (t) => {
+      const { socket } = await openPeer(t);
       let received = 0;
       let closed: Promise<void> | undefined;
-      const transport = await openOn('127.0.0.1', (text, source, from) => {
+      const transport = await openOn(t, '127.0.0.1', (text, source, from) => {
         received++;
         from.send(text, source);
         if (received === 5) closed = from.close();
@@ -270,24 +260,22 @@ for (const implementation of ['batched', 'dgram'] as const) {
       const flood = setInterval(() => {
         for (let i = 0; i < 50; i++) socket.send(`m${i}`, port, '127.0.0.1');
       }, 1);
+      t.after(() => clearInterval(flood));
       await until(() => closed !== undefined);
       await closed;
       for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
       clearInterval(flood);
       assert.equal(received, 5);
       transport.send('too late', { address: '127.0.0.1', port });
-      await transport.close();
-      socket.close();
-      await once(socket, 'close');
     });
 
-    test('gives its descriptor and its port back', async () => {
-      const warm = await openOn('127.0.0.1', () => undefined);
+    test('gives its descriptor and its port back', async (t) => {
+      const warm = await openOn(t, '127.0.0.1', () => undefined);
       await warm.close();
       await new Promise((resolve) => setImmediate(resolve));
       const before = socketsOpen();
       const transports: Transport[] = [];
-      for (let i = 0; i < 20; i++) transports.push(await openOn('127.0.0.1', () => undefined));
+      for (let i = 0; i < 20; i++) transports.push(await openOn(t, '127.0.0.1', () => undefined));
       assert.equal(socketsOpen(), before + 20);
       const { bound } = transports[0]!.listener;
       await Promise.all(transports.map((transport) => transport.close()));
@@ -323,8 +311,8 @@ for (const implementation of ['batched', 'dgram'] as const) {
       );
     };
 
-    test('says what to do when an address cannot be bound, and leaks nothing', async () => {
-      const transport = await openOn('127.0.0.1', () => undefined);
+    test('says what to do when an address cannot be bound, and leaks nothing', async (t) => {
+      const transport = await openOn(t, '127.0.0.1', () => undefined);
       const before = socketsOpen();
       const { port } = transport.listener.bound;
       await refused(
@@ -336,7 +324,6 @@ for (const implementation of ['batched', 'dgram'] as const) {
       await refused(listenerOn('2001:db8::7', 5060), 'TRANSPORT_ADDRESS_NOT_OURS', /as \[2001:db8::7\]:5060/);
       await refused(listenerOn('sip.example.com', 5060), 'TRANSPORT_NOT_AN_ADDRESS', /sip\.example\.com/);
       await until(() => socketsOpen() === before);
-      await transport.close();
     });
   });
 }
