@@ -108,11 +108,11 @@ export class Forwarder {
       reject(cause ?? new Error('the media thread ended before it was ready'));
       if (this.#worker === worker) this.#ended(cause);
     });
+    process.once('exit', this.#onProcessExit);
+    await promise;
     // Open sockets are no reason for the process to live on: the agent's listeners are.
     worker.unref();
     port1.unref();
-    process.once('exit', this.#onProcessExit);
-    await promise;
   }
 
   /** Binds a socket; gives its slot, or the name of the error (`EADDRINUSE`, `EMFILE`, …). */

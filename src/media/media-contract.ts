@@ -47,7 +47,7 @@ export interface StreamSnapshot {
 
 export interface MediaSessionEvents {
   /**
-   * No RTP came from any side for too long. Called once, and again only after something was heard or said in
+   * No RTP came from any side for too long: longer where a side is on hold or no branch has won. Called once, and again only after something was heard or said in
    * between. Nothing is closed by itself.
    */
   onSilence(session: MediaSession): void;

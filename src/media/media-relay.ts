@@ -23,7 +23,7 @@ export interface MediaRelayOptions {
   readonly forwarder?: 'auto' | 'koffi' | 'dgram';
   /** Without RTP from any side for this long `onSilence` is called. Default 60,000. */
   readonly silenceMs?: number;
-  /** The same while a side is on hold. Default 1,800,000. */
+  /** The same while a side is on hold, and before a branch has won. Default 1,800,000. */
   readonly holdSilenceMs?: number;
   /** How long after an offer or an answer another source may take over. Default 10,000. */
   readonly learningWindowMs?: number;

@@ -165,7 +165,9 @@ export class RelayedSession implements MediaSession, Listened {
     return packets;
   }
 
-  get held(): boolean {
+  /** Silence is usual on hold, and while a phone rings behind a gateway that answered early (RFC 3960 3). */
+  get quiet(): boolean {
+    if (this.#settled === undefined) return true;
     for (const leg of this.#legs()) if (leg.held) return true;
     return false;
   }

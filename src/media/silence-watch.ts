@@ -4,8 +4,8 @@ import type { Clock, Timer } from '../net/clock.ts';
 export interface Listened {
   /** A number that changes with every RTP packet; undefined while nothing is expected. */
   heard(): number | undefined;
-  /** On hold, silence is usual. */
-  readonly held: boolean;
+  /** Silence is usual at the moment, such as on hold: the longer limit holds. */
+  readonly quiet: boolean;
   silent(): void;
 }
 
@@ -22,15 +22,15 @@ interface Entry {
 export class SilenceWatch {
   readonly #clock: Clock;
   readonly #silenceMs: number;
-  readonly #holdSilenceMs: number;
+  readonly #quietMs: number;
   readonly #everyMs: number;
   readonly #entries = new Map<Listened, Entry>();
   #timer: Timer | undefined;
 
-  constructor(clock: Clock, silenceMs: number, holdSilenceMs: number) {
+  constructor(clock: Clock, silenceMs: number, quietMs: number) {
     this.#clock = clock;
     this.#silenceMs = silenceMs;
-    this.#holdSilenceMs = holdSilenceMs;
+    this.#quietMs = quietMs;
     this.#everyMs = Math.min(5000, Math.max(50, silenceMs / 12));
   }
 
@@ -65,7 +65,7 @@ export class SilenceWatch {
         entry.told = false;
         continue;
       }
-      const limit = session.held ? this.#holdSilenceMs : this.#silenceMs;
+      const limit = session.quiet ? this.#quietMs : this.#silenceMs;
       if (entry.told || now - entry.sinceMs < limit) continue;
       entry.told = true;
       session.silent();
