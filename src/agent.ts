@@ -20,6 +20,7 @@ import type { Endpoint } from './net/address.ts';
 import type { Clock } from './net/clock.ts';
 import { type Listener, listenerKey } from './net/listener.ts';
 import { LogLimit } from './net/log-limit.ts';
+import { readOsInterfaces } from './net/os-interfaces.ts';
 import { DialogCookies } from './proxy/dialog-cookie.ts';
 import { MediaAnchor } from './proxy/media-anchor.ts';
 import { ProxyCore } from './proxy/proxy-core.ts';
@@ -112,7 +113,14 @@ export class Agent {
   static async start(options: AgentOptions): Promise<Agent> {
     const { configuration, providers, log, clock, env } = options;
     const facts = readMachineFacts();
-    const context: DiscoveryContext = { facts, clock, log, env, configuration: configuration.static };
+    const context: DiscoveryContext = {
+      facts,
+      clock,
+      log,
+      env,
+      configuration: configuration.static,
+      currentInterfaces: () => readOsInterfaces(),
+    };
     const stopped = new AbortController();
     // The stores open while the cloud is being asked.
     const asked = discover(providers, configuration.provider, context, stopped.signal);
@@ -149,7 +157,7 @@ export class Agent {
       });
       opened.push({ close: () => agent.#closeTransports() });
       await agent.#apply(topology, facts);
-      provider.watch(context, (next) => agent.#changed(next), agent.#stop.signal);
+      provider.watch(context, (next) => agent.#changed(next), agent.#stop.signal, topology);
       return agent;
     } catch (error) {
       stopped.abort();
@@ -214,7 +222,7 @@ export class Agent {
       for (const listener of plan.listeners) {
         const open = this.#transports.get(listenerKey(listener));
         // The socket stays; only the name that it goes by changes.
-        if (open) open.listener.advertised = listener.advertised;
+        if (open) open.listener.advertised = withPort(listener.advertised, open.listener.bound.port);
         else added.push(await this.#open(listener));
         // Before the next await: a message that comes now must find out who we are.
         this.#identity.update(this.listeners, localNetworks, subnets);
@@ -238,6 +246,7 @@ export class Agent {
       clock,
       implementation: configuration.udp,
     });
+    transport.listener.advertised = withPort(transport.listener.advertised, transport.listener.bound.port);
     this.#transports.set(listenerKey(transport.listener), transport);
     return transport;
   }
@@ -261,6 +270,11 @@ export class Agent {
       );
     }
   };
+}
+
+/** Port 0 means the bound one: it is known only once the socket is open. */
+function withPort(advertised: Endpoint | undefined, boundPort: number): Endpoint | undefined {
+  return advertised && { address: advertised.address, port: advertised.port || boundPort };
 }
 
 function mediaLog(log: AgentLog): MediaLog {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { arch, tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
@@ -50,7 +50,7 @@ async function launch(launcher: string, args: string[] = [], path?: string) {
 async function toolsOnly(): Promise<string> {
   const directory = join(scratch, 'tools');
   await mkdir(directory, { recursive: true });
-  for (const tool of ['sh', 'dirname', 'readlink', 'uname']) {
+  for (const tool of ['sh', 'dirname', 'readlink', 'uname', 'find']) {
     for (const from of ['/bin', '/usr/bin']) {
       await symlink(join(from, tool), join(directory, tool)).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'EEXIST') throw error;
@@ -80,6 +80,23 @@ describe('the launcher', () => {
     assert.deepEqual(seen.args, ['--listen', 'udp:127.0.0.1:0', 'two words', '']);
     await rm(node);
     await assert.rejects(launch(launcher), /expected Node 24\.12 or newer/);
+  });
+
+  test('runs the built program of a checkout until a source is newer', async () => {
+    const launcher = await install('.');
+    const main = await put('src/main.ts', program);
+    const other = await put('src/room/other.ts', '');
+    const provider = await put('providers/ec2.ts', '');
+    const built = await put('dist/src/main.js', program);
+    await put(`node_modules/${nodePackage}/bin/node`, standIn('v24.21.0'), 0o755);
+    for (const source of [main, other, provider]) await utimes(source, 1000, 1000);
+    await utimes(built, 2000, 2000);
+    assert.equal((await launch(launcher)).program, built);
+    for (const edited of [other, provider]) {
+      await utimes(edited, 3000, 3000);
+      assert.equal((await launch(launcher)).program, main);
+      await utimes(edited, 1000, 1000);
+    }
   });
 
   test('runs the built program of a published package through the link that npm makes', async () => {
