@@ -1,4 +1,5 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomFillSync, timingSafeEqual } from 'node:crypto';
+import { hmacSha256 } from './hmac-sha256.ts';
 
 const timeBytes = 6;
 const serialBytes = 6;
@@ -10,18 +11,18 @@ const length = Math.ceil(((timeBytes + serialBytes + signatureBytes) * 4) / 3);
  * both and the realm. A flood of challenges costs nothing but their hashes.
  */
 export class NonceMint {
-  readonly #key: Buffer;
-  readonly #realm: string;
+  readonly #hmac: (text: Buffer) => Buffer;
+  readonly #realm: Buffer;
 
   constructor(key: Buffer, realm: string) {
-    this.#key = key;
-    this.#realm = realm;
+    this.#hmac = hmacSha256(key);
+    this.#realm = Buffer.from(realm);
   }
 
   issue(now: number): string {
     const head = Buffer.allocUnsafe(timeBytes + serialBytes);
     head.writeUIntBE(now, 0, timeBytes);
-    randomBytes(serialBytes).copy(head, timeBytes);
+    randomFillSync(head, timeBytes);
     return Buffer.concat([head, this.#sign(head)]).toString('base64url');
   }
 
@@ -38,10 +39,6 @@ export class NonceMint {
   }
 
   #sign(head: Buffer): Buffer {
-    return createHmac('sha256', this.#key)
-      .update(head)
-      .update(this.#realm)
-      .digest()
-      .subarray(0, signatureBytes);
+    return this.#hmac(Buffer.concat([head, this.#realm])).subarray(0, signatureBytes);
   }
 }
