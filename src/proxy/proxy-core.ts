@@ -181,7 +181,10 @@ export class ProxyCore implements TransactionUser {
       requestUri: route.requestUri,
       routes: [],
       flow: dialog.from === 'caller' ? dialog.cookie.calleeFlow : dialog.cookie.callerFlow,
-      listener: identity.listenerNamed(last.uri.host, last.uri.port ?? 5060),
+      // The second of a pair names the socket of the other side. A single one names the sender's own, and the
+      // destination decides.
+      listener:
+        route.own.length > 1 ? identity.listenerNamed(last.uri.host, last.uri.port ?? 5060) : undefined,
     };
   }
 
