@@ -79,6 +79,7 @@ class UserSpaceRelay implements MediaRelay {
   readonly #forwarder: Forwarder;
   readonly #context: SessionContext;
   readonly #sessions = new Set<RelayedSession>();
+  #closed: Promise<void> | undefined;
 
   constructor(forwarder: Forwarder, range: PortRange, options: MediaRelayOptions) {
     const { clock, log } = options;
@@ -105,7 +106,8 @@ class UserSpaceRelay implements MediaRelay {
 
   createSession(id: string, events: MediaSessionEvents): MediaSession {
     const session = new RelayedSession(id, events, this.#context);
-    this.#sessions.add(session);
+    if (this.#closed !== undefined) session.close();
+    else this.#sessions.add(session);
     return session;
   }
 
@@ -135,8 +137,11 @@ class UserSpaceRelay implements MediaRelay {
     return this.#forwarder.flush();
   }
 
-  async close(): Promise<void> {
-    for (const session of [...this.#sessions]) session.close();
-    await this.#forwarder.stop();
+  close(): Promise<void> {
+    if (this.#closed === undefined) {
+      for (const session of [...this.#sessions]) session.close();
+      this.#closed = this.#forwarder.stop();
+    }
+    return this.#closed;
   }
 }

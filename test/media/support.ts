@@ -13,9 +13,12 @@ export const kinds = ['koffi', 'dgram'] as const;
 
 export const silentLog: MediaLog = { debug: () => {}, info: () => {}, warn: () => {} };
 
-/** The relay binds 127.0.0.1 and claims public addresses. */
-export const towardsCaller: MediaIdentity = { boundAddress: '127.0.0.1', advertisedAddress: '198.51.100.1' };
-export const towardsCallee: MediaIdentity = { boundAddress: '127.0.0.1', advertisedAddress: '198.51.100.2' };
+/** A loopback address that no other process uses, so that no port of the relay is ever taken by chance. */
+export const relayAddress: string = `127.${((process.pid >> 8) % 254) + 1}.${process.pid % 256}.1`;
+
+/** The relay binds one address and claims public ones. */
+export const towardsCaller: MediaIdentity = { boundAddress: relayAddress, advertisedAddress: '198.51.100.1' };
+export const towardsCallee: MediaIdentity = { boundAddress: relayAddress, advertisedAddress: '198.51.100.2' };
 
 /** A relay that ends with the test; its clock is moved by hand. */
 export async function relayFor(
@@ -62,7 +65,11 @@ export class Phone {
   }
 
   /** Resolves when the packet is in the kernel. */
-  async send(payload: Buffer, port: number, address: string = this.address): Promise<void> {
+  async send(
+    payload: Buffer,
+    port: number,
+    address: string = this.address === '::1' ? '::1' : relayAddress,
+  ): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.socket.send(payload, port, address, (error) => (error ? reject(error) : resolve()));
     await promise;

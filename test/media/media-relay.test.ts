@@ -1,0 +1,222 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { MediaError } from '../../src/media/media-error.ts';
+import { startMediaRelay } from '../../src/media/media-relay.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import {
+  kinds,
+  Phone,
+  portsOf,
+  relayAddress,
+  relayFor,
+  rtp,
+  sdp,
+  silentLog,
+  towardsCallee,
+  towardsCaller,
+} from './support.ts';
+
+const nobody = { onSilence: (): void => {} };
+const openFiles = (): number => readdirSync('/proc/self/fd').length;
+
+const hasCode =
+  (code: string) =>
+  (error: unknown): boolean =>
+    error instanceof MediaError && error.code === code;
+
+for (const forwarder of kinds) {
+  describe(`a media relay with ${forwarder}`, () => {
+    it('gives all ports and descriptors back after 2,000 calls', async (t) => {
+      const { relay, clock } = await relayFor(t, { forwarder, portRange: { from: 20_000, to: 20_799 } });
+      const calls = async (count: number): Promise<void> => {
+        for (let i = 0; i < count; i++) {
+          const session = relay.createSession(`call ${i}`, nobody);
+          session.rewrite(sdp('10.9.9.9', 4000), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+          session.rewrite(sdp('10.8.8.8', 5000), 'answer', 'callee', 'b', towardsCallee, towardsCaller);
+          session.close();
+          // 200 pairs serve 100 calls at a time: those that end have to come back.
+          if (i % 100 === 99) await relay.flush();
+        }
+        await relay.flush();
+      };
+      await calls(100);
+      const before = openFiles();
+      await calls(2000);
+      assert.equal(relay.stats.portsInUse, 0);
+      assert.equal(relay.stats.sessions, 0);
+      assert.equal(openFiles(), before);
+      assert.equal(clock.pending, 0);
+    });
+
+    it('carries 500 calls at once', async (t) => {
+      const { relay } = await relayFor(t, { forwarder });
+      const caller = await Phone.open(t);
+      const callee = await Phone.open(t);
+      const ports: number[] = [];
+      for (let i = 0; i < 500; i++) {
+        const session = relay.createSession(`call ${i}`, nobody);
+        session.rewrite(sdp('127.0.0.1', caller.port), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+        const answer = session.rewrite(
+          sdp('127.0.0.1', callee.port),
+          'answer',
+          'callee',
+          'b',
+          towardsCallee,
+          towardsCaller,
+        );
+        ports.push(portsOf(answer)[0]!);
+      }
+      assert.equal(new Set(ports).size, 500);
+      assert.equal(relay.stats.portsInUse, 2000);
+      await relay.flush();
+      for (const [i, port] of ports.entries()) {
+        await caller.send(rtp(`call ${i}`), port);
+        assert.deepEqual((await callee.next()).payload, rtp(`call ${i}`));
+      }
+    });
+
+    it('has nothing half done when the ports run out', async (t) => {
+      // Three pairs: a call with one stream fits, a second one does not.
+      const { relay } = await relayFor(t, { forwarder, portRange: { from: 21_000, to: 21_005 } });
+      const first = relay.createSession('first', nobody);
+      first.rewrite(sdp('10.9.9.9', 4000), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+      const second = relay.createSession('second', nobody);
+      const offer = (): string =>
+        second.rewrite(sdp('10.9.9.9', 4000), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+      assert.throws(offer, hasCode('media.ports-exhausted'));
+      await relay.flush();
+      assert.deepEqual([relay.stats.portsInUse, relay.stats.legs], [4, 2]);
+      first.close();
+      await relay.flush();
+      assert.equal(portsOf(offer()).length, 1);
+    });
+
+    it('steps aside for ports that others hold', async (t) => {
+      const { relay } = await relayFor(t, { forwarder, portRange: { from: 22_000, to: 22_007 } });
+      await Phone.open(t, relayAddress, 22_000);
+      await Phone.open(t, relayAddress, 22_003);
+      const session = relay.createSession('call', nobody);
+      const offer = session.rewrite(
+        sdp('10.9.9.9', 4000),
+        'offer',
+        'caller',
+        'b',
+        towardsCaller,
+        towardsCallee,
+      );
+      const answer = session.rewrite(
+        sdp('10.8.8.8', 5000),
+        'answer',
+        'callee',
+        'b',
+        towardsCallee,
+        towardsCaller,
+      );
+      assert.deepEqual([...portsOf(offer), ...portsOf(answer)].toSorted(), [22_004, 22_006]);
+      session.close();
+      await relay.flush();
+      assert.equal(relay.stats.portsInUse, 0);
+    });
+
+    it('joins two calls that meet in it by the bound address, not by the public one', async (t) => {
+      const { relay } = await relayFor(t, { forwarder });
+      const caller = await Phone.open(t);
+      const callee = await Phone.open(t);
+      const first = relay.createSession('first', nobody);
+      const second = relay.createSession('second', nobody);
+      // What the first call offers comes back as the offer of the second, as through a B2BUA without media.
+      const between = first.rewrite(
+        sdp('127.0.0.1', caller.port),
+        'offer',
+        'caller',
+        'b',
+        towardsCaller,
+        towardsCallee,
+      );
+      second.rewrite(between, 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+      const back = second.rewrite(
+        sdp('127.0.0.1', callee.port),
+        'answer',
+        'callee',
+        'b',
+        towardsCallee,
+        towardsCaller,
+      );
+      const answer = first.rewrite(back, 'answer', 'callee', 'b', towardsCallee, towardsCaller);
+      await relay.flush();
+      await caller.send(rtp('through both'), portsOf(answer)[0]!);
+      assert.deepEqual((await callee.next()).payload, rtp('through both'));
+      assert.equal(relay.stats.packets, 2);
+    });
+
+    it('lets no packet run in a ring', async (t) => {
+      const { relay } = await relayFor(t, { forwarder });
+      const session = relay.createSession('ring', nobody);
+      const phone = await Phone.open(t);
+      const offered = session.rewrite(
+        sdp('10.9.9.9', 4000),
+        'offer',
+        'caller',
+        'b',
+        towardsCaller,
+        towardsCallee,
+      );
+      // The callee claims the relay's own port that faces it, then the one that faces the caller.
+      const answer = session.rewrite(offered, 'answer', 'callee', 'b', towardsCallee, towardsCaller);
+      session.rewrite(answer, 'offer', 'callee', 'b', towardsCallee, towardsCaller);
+      await relay.flush();
+      assert.deepEqual(
+        session.snapshot().map(({ party, described }) => [party, described?.address]),
+        [
+          ['caller', '10.9.9.9'],
+          ['callee', undefined],
+        ],
+      );
+      await phone.send(rtp('round'), portsOf(offered)[0]!);
+      await phone.send(rtp('and round'), portsOf(answer)[0]!);
+      assert.deepEqual((await phone.next()).payload, rtp('and round'));
+      assert.equal(relay.stats.packets, 2);
+    });
+
+    it('does not throw media at the SIP port of this host', async (t) => {
+      const { relay } = await relayFor(t, { forwarder, protectedPorts: [5060] });
+      const session = relay.createSession('call', nobody);
+      session.rewrite(sdp(relayAddress, 5060), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+      assert.equal(session.snapshot()[0]?.described, undefined);
+      session.rewrite(sdp('198.51.100.1', 5060), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+      assert.equal(session.snapshot()[0]?.described, undefined);
+    });
+
+    it('closes with calls in progress', async () => {
+      const before = openFiles();
+      const clock = new ManualClock();
+      const relay = await startMediaRelay({ clock, log: silentLog, forwarder });
+      const session = relay.createSession('call', nobody);
+      session.rewrite(sdp('10.9.9.9', 4000), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+      await relay.close();
+      assert.equal(openFiles(), before);
+      assert.equal(clock.pending, 0);
+      const late = relay.createSession('late', nobody);
+      assert.throws(
+        () => late.rewrite(sdp('10.9.9.9', 4000), 'offer', 'caller', 'b', towardsCaller, towardsCallee),
+        hasCode('media.session-closed'),
+      );
+      await relay.close();
+    });
+  });
+}
+
+describe('starting a media relay', () => {
+  it('makes system calls where it can', async (t) => {
+    const { relay } = await relayFor(t, { forwarder: 'auto' });
+    assert.equal(relay.stats.forwarder, 'koffi');
+  });
+
+  it('refuses a range without ports', async () => {
+    await assert.rejects(
+      startMediaRelay({ clock: new ManualClock(), log: silentLog, portRange: { from: 30_001, to: 30_002 } }),
+      hasCode('media.port-range'),
+    );
+  });
+});
