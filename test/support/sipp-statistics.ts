@@ -25,7 +25,7 @@ export function parseSippStatistics(text: string): SippStatistics | undefined {
   const total = (name: string) => Number(columns[`${name}(C)`] ?? 0);
   const failures: Record<string, number> = {};
   for (const column of Object.keys(columns)) {
-    const name = /^(Failed\w+)\(C\)$/.exec(column)?.[1];
+    const name = /^(Failed(?!Call\()\w+)\(C\)$/.exec(column)?.[1];
     if (name !== undefined && total(name) > 0) failures[name] = total(name);
   }
   return {
