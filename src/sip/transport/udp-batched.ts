@@ -72,7 +72,12 @@ export class UdpBatched implements Transport {
     this.#inbox = new DatagramArena(libc, BATCH, SOCKADDR_LENGTH[family]);
     this.#peers = new PeerCache(family);
     this.#outbox = new UdpOutbox(libc, fd, family, this.#peers, this.counters, this.#warn);
-    this.#readiness = libc.watch(fd, (status) => this.#wake(status));
+    try {
+      this.#readiness = libc.watch(fd, (status) => this.#wake(status));
+    } catch (error) {
+      libc.close(fd);
+      throw error;
+    }
     open.add(this);
   }
 
@@ -115,14 +120,18 @@ export class UdpBatched implements Transport {
   }
 
   readonly #look = (): void => {
+    const start = performance.now();
     const count = this.#receive();
     if (this.#closed) return;
     this.#quietLooks = count < PACED_FROM / 2 ? this.#quietLooks + 1 : 0;
-    if (this.#quietLooks < PACED_QUIET_LOOKS) {
-      this.#timer?.refresh();
-    } else {
+    if (this.#quietLooks >= PACED_QUIET_LOOKS) {
       this.#paced = false;
       this.#watch();
+    } else if (count === BATCH * BATCHES_PER_WAKE || performance.now() - start >= PACE_MS) {
+      // Waiting as well would leave the processor idle while messages queue.
+      setImmediate(this.#look);
+    } else {
+      this.#timer?.refresh();
     }
   };
 

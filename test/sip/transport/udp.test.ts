@@ -134,6 +134,25 @@ for (const implementation of ['batched', 'dgram'] as const) {
       assert.deepEqual({ ...a.counters }, { ...zero, received: total, sent: total });
     });
 
+    test('still answers each single message after a burst', async (t) => {
+      let received = 0;
+      const transport = await openOn(t, '127.0.0.1', (text, source, from) => {
+        received++;
+        if (text.startsWith('single')) from.send(text, source);
+      });
+      const { socket } = await openPeer(t);
+      const { port } = transport.listener.bound;
+      for (let sent = 0; sent < 4000; sent += 100) {
+        for (let i = 0; i < 100; i++) socket.send(`burst ${i}`, port, '127.0.0.1');
+        await until(() => received === sent + 100);
+      }
+      for (let i = 0; i < 20; i++) {
+        const answer = once(socket, 'message');
+        socket.send(`single ${i}`, port, '127.0.0.1');
+        assert.equal(String((await answer)[0]), `single ${i}`);
+      }
+    });
+
     test('drops keep-alives, empty datagrams and STUN, and nothing else', async (t) => {
       const received: string[] = [];
       const transport = await openOn(t, '127.0.0.1', (text) => received.push(text));
