@@ -45,7 +45,7 @@ export interface Libc {
    * make them over a `new ArrayBuffer(n)`, since a small `new Uint8Array(n)` may lie inside the JS heap.
    */
   addressOf(bytes: Uint8Array): number;
-  /** Watches `fd` for reading. Throws LibcError where it cannot be watched. */
+  /** Watches `fd` for reading. It must be an open socket that is not watched yet: koffi 3.3 aborts the process else. */
   watch(fd: number, handler: ReadinessHandler): Readiness;
 }
 
@@ -134,12 +134,7 @@ function bindings(koffi: typeof Koffi): Libc {
     watch: (fd, handler) => {
       // koffi calls back with (status, events); its published types know only the events.
       const onReady = (status: unknown): void => handler(status as number);
-      let handle: Koffi.node.PollHandle;
-      try {
-        handle = koffi.node.poll(fd, { readable: true }, onReady);
-      } catch (cause) {
-        throw new LibcError('LIBC_WATCH', `File descriptor ${fd} cannot be watched.`, { cause });
-      }
+      const handle = koffi.node.poll(fd, { readable: true }, onReady);
       return {
         watch: (events) => handle.start(events, onReady),
         close: () => handle.close(),

@@ -72,12 +72,7 @@ export class UdpBatched implements Transport {
     this.#inbox = new DatagramArena(libc, BATCH, SOCKADDR_LENGTH[family]);
     this.#peers = new PeerCache(family);
     this.#outbox = new UdpOutbox(libc, fd, family, this.#peers, this.counters, this.#warn);
-    try {
-      this.#readiness = libc.watch(fd, (status) => this.#wake(status));
-    } catch (error) {
-      libc.close(fd);
-      throw error;
-    }
+    this.#readiness = libc.watch(fd, (status) => this.#wake(status));
     open.add(this);
   }
 
