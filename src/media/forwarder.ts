@@ -1,8 +1,8 @@
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { Endpoint } from '../net/address.ts';
 import type { Clock, Timer } from '../net/clock.ts';
-import type { Command, ForwarderData, Report } from './forwarder-protocol.ts';
+import type { Command, Report } from './forwarder-protocol.ts';
 import type { MediaLog } from './media-log.ts';
+import { MediaThread } from './media-thread.ts';
 import { maxSlots, type SlotCounters, SlotTable } from './slot-table.ts';
 import type { SocketSource } from './socket-source.ts';
 
@@ -49,9 +49,7 @@ export class Forwarder {
   readonly #retired = { sockets: 0, packets: 0, bytes: 0, strangers: 0, undeliverable: 0 };
   readonly #tickets = new Map<number, () => void>();
   #lastTicket = 0;
-  #queue: Command[] = [];
-  #worker: Worker | undefined;
-  #port: MessagePort | undefined;
+  #thread: MediaThread | undefined;
   #startedAt = 0;
   #wasReady = false;
   #restarts = 0;
@@ -72,47 +70,14 @@ export class Forwarder {
 
   /** Starts the media thread; rejects where it cannot come up. */
   async start(): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const { port1, port2 } = new MessageChannel();
-    const data: ForwarderData = {
-      kind: this.kind,
-      port: port2,
-      memory: this.#table.memory,
-      ...this.#source.attach(),
-    };
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const worker = new Worker(new URL(`./forwarder-worker.${extension}`, import.meta.url), {
-      name: 'media',
-      workerData: data,
-      transferList: [port2],
-      env: {},
-      execArgv: [],
-      // koffi's pump allocates nothing; dgram's makes two objects a packet.
-      resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4, stackSizeMb: 1 },
+    const thread = new MediaThread(this.#source, this.#table.memory, {
+      onReport: (report) => this.#take(report),
+      onEnd: (cause) => this.#ended(cause),
     });
-    this.#worker = worker;
-    this.#port = port1;
+    this.#thread = thread;
     this.#startedAt = this.#clock.now();
-    port1.on('message', (report: Report) => {
-      if (report[0] === 'ready') {
-        this.#wasReady = true;
-        resolve();
-      } else if (this.#port === port1) this.#take(report);
-    });
-    let cause: unknown;
-    worker.on('error', (error) => {
-      cause = error;
-    });
-    worker.on('exit', () => {
-      port1.close();
-      reject(cause ?? new Error('the media thread ended before it was ready'));
-      if (this.#worker === worker) this.#ended(cause);
-    });
-    process.once('exit', this.#onProcessExit);
-    await promise;
-    // Open sockets are no reason for the process to live on: the agent's listeners are.
-    worker.unref();
-    port1.unref();
+    await thread.ready;
+    this.#wasReady = true;
   }
 
   /** Binds a socket; gives its slot, or the name of the error (`EADDRINUSE`, `EMFILE`, …). */
@@ -185,7 +150,7 @@ export class Forwarder {
     for (const other of channel.linkedBy) this.link(other, -1);
     this.link(slot, -1);
     channel.released = released;
-    if (this.#worker) this.#tell(['close', slot]);
+    if (this.#thread) this.#thread.tell(['close', slot]);
     else this.#release(channel);
   }
 
@@ -211,12 +176,12 @@ export class Forwarder {
 
   /** Resolves when all that was asked for so far is done. */
   flush(): Promise<void> {
-    if (!this.#port || !this.#worker) return Promise.resolve();
+    if (!this.#thread) return Promise.resolve();
     const { promise, resolve } = Promise.withResolvers<void>();
     const ticket = ++this.#lastTicket;
     this.#tickets.set(ticket, resolve);
-    this.#port.ref();
-    this.#tell(['sync', ticket]);
+    this.#thread.keepAlive(true);
+    this.#thread.tell(['sync', ticket]);
     return promise;
   }
 
@@ -224,29 +189,15 @@ export class Forwarder {
   async stop(): Promise<void> {
     this.#closing = true;
     if (this.#restartTimer) this.#clock.cancel(this.#restartTimer);
-    const worker = this.#worker;
-    if (worker) {
-      worker.ref();
-      const exit = new Promise((resolve) => worker.once('exit', resolve));
-      this.#tell(['stop']);
-      await exit;
-    }
+    await this.#thread?.stop();
     for (const channel of this.#channels) if (channel) this.#release(channel);
     this.#source.detach();
   }
 
   /** Ends the media thread as a crash would; resolves when it is gone and the next one is starting. */
   async crash(): Promise<void> {
-    const ended = this.#worker?.terminate();
-    this.#source.wake();
-    await ended;
+    await this.#thread?.crash();
   }
-
-  readonly #onProcessExit = (): void => {
-    // The thread sits in a system call: without this the end of the process waits for its next packet.
-    this.#port?.postMessage([['stop']] satisfies Command[]);
-    this.#source.wake();
-  };
 
   #at(slot: number): Channel {
     const channel = this.#channels[slot];
@@ -254,19 +205,8 @@ export class Forwarder {
     return channel;
   }
 
-  /** Commands of one turn travel together: one message, one wake. */
   #tell(command: Command): void {
-    if (!this.#worker) return;
-    if (this.#queue.length === 0) queueMicrotask(() => this.#send());
-    this.#queue.push(command);
-  }
-
-  #send(): void {
-    const commands = this.#queue;
-    this.#queue = [];
-    if (commands.length === 0) return;
-    this.#port?.postMessage(commands);
-    this.#source.wake();
+    this.#thread?.tell(command);
   }
 
   #take(report: Report): void {
@@ -285,7 +225,7 @@ export class Forwarder {
       case 'done': {
         const resolve = this.#tickets.get(report[1]);
         this.#tickets.delete(report[1]);
-        if (this.#tickets.size === 0) this.#port?.unref();
+        if (this.#tickets.size === 0) this.#thread?.keepAlive(false);
         resolve?.();
         break;
       }
@@ -301,10 +241,7 @@ export class Forwarder {
   }
 
   #ended(cause: unknown): void {
-    this.#worker = undefined;
-    this.#port = undefined;
-    this.#queue = [];
-    process.off('exit', this.#onProcessExit);
+    this.#thread = undefined;
     for (const resolve of this.#tickets.values()) resolve();
     this.#tickets.clear();
     if (this.#closing || !this.#wasReady) return;
@@ -324,7 +261,7 @@ export class Forwarder {
     this.#restarts++;
     this.start().catch((error: unknown) => {
       this.#log.warn(`the media thread does not start: ${error}`);
-      if (!this.#worker && !this.#closing) this.#restartLater();
+      if (!this.#thread && !this.#closing) this.#restartLater();
     });
     const live = this.#channels.filter((channel) => channel !== undefined);
     for (const { slot, fd, address, port } of live) this.#tell(['open', slot, fd, address, port]);
