@@ -1,5 +1,5 @@
 import { familyOf } from '../net/address.ts';
-import { splitList } from '../sip/message/grammar.ts';
+import { skipSpace, splitList } from '../sip/message/grammar.ts';
 import {
   CALL_ID,
   CONTENT_LENGTH,
@@ -12,6 +12,7 @@ import {
 } from '../sip/message/header-id.ts';
 import type { Message } from '../sip/message/message.ts';
 import { parseSipUri, uriScheme } from '../sip/message/uri.ts';
+import { parseVia } from '../sip/message/via.ts';
 
 /** A request that is refused before anything else is done with it. */
 export interface Refusal {
@@ -73,11 +74,16 @@ export function validateRequest(request: Message): Refusal | undefined {
 }
 
 function viasReadable(request: Message): boolean {
-  const via = request.via;
+  let via = request.via;
   if (!via) return false;
-  const first = request.find(VIA);
-  // Only the hop that we answer to has to be understood in full; the others belong to those before us.
-  return via.end <= request.valueEnd(first);
+  const lineEnd = request.valueEnd(request.find(VIA));
+  // The hops that share a line with the one that we answer to must be hops: separators without anything between
+  // them show a broken sender (RFC 4475 3.1.2.1). Other lines belong to those before us.
+  while (via.end < lineEnd) {
+    via = parseVia(request.text, skipSpace(request.text, via.end, lineEnd) + 1, lineEnd);
+    if (!via) return false;
+  }
+  return true;
 }
 
 function badAddress(host: string): boolean {

@@ -1,5 +1,5 @@
 import { isSpace, isToken, parseInteger, trimEnd } from './grammar.ts';
-import { CALL_ID, CONTENT_LENGTH, CSEQ, FROM, headerId, MAX_FORWARDS, TO, VIA } from './header-id.ts';
+import { CALL_ID, CONTENT_LENGTH, CSEQ, FROM, headerId, MAX_FORWARDS, OTHER, TO, VIA } from './header-id.ts';
 import { type NameAddr, parseNameAddr } from './name-addr.ts';
 import { paramValue } from './params.ts';
 import { parseVia, type Via } from './via.ts';
@@ -117,7 +117,11 @@ export class Message {
   /** The header name of the n-th line as written. */
   nameAt(n: number): string {
     const start = this.lineStart(n);
-    return this.text.slice(start, trimEnd(this.text, start, this.text.indexOf(':', start)));
+    const colon = this.text.indexOf(':', start);
+    // A line without a colon has no name.
+    return colon < 0 || colon > this.valueStart(n)
+      ? ''
+      : this.text.slice(start, trimEnd(this.text, start, colon));
   }
 
   /** The line number of the first header with this id at or behind line `from`; -1 where there is none. */
@@ -238,6 +242,7 @@ export function parseMessage(text: string): Message | undefined {
 
   let n = 0;
   let lineStart = firstEnd + 1;
+  let colon = -1;
   for (;;) {
     const code = text.charCodeAt(lineStart);
     if (code === 0x0d && text.charCodeAt(lineStart + 1) === 0x0a) {
@@ -254,9 +259,19 @@ export function parseMessage(text: string): Message | undefined {
       start.defect ??= 'Missing End Of Headers';
       return new Message(text, start, firstEnd + 1, lineStart, text.length, scratch.slice(0, n));
     }
-    const colon = text.indexOf(':', lineStart);
-    if (colon < 0 || colon > lineFeed) {
+    // Looked for only once each: lines without one must not make the search quadratic.
+    if (colon < lineStart) {
+      colon = text.indexOf(':', lineStart);
+      if (colon < 0) colon = text.length;
+    }
+    if (colon > lineFeed) {
       start.defect ??= 'Malformed Header Line';
+      // It has its place in the index all the same, so that the line before it does not seem to reach over it.
+      scratch[n + ID] = OTHER;
+      scratch[n + LINE] = lineStart;
+      scratch[n + VALUE] = lineFeed;
+      scratch[n + END] = lineFeed;
+      n += STRIDE;
     } else {
       let nameEnd = colon;
       while (nameEnd > lineStart && isFold(text.charCodeAt(nameEnd - 1))) nameEnd--;

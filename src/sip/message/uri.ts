@@ -6,7 +6,7 @@ export interface SipUri {
   readonly scheme: string;
   readonly user: string | undefined;
   readonly password: string | undefined;
-  /** As written: IPv6 keeps its brackets. */
+  /** As written, but with at most two colons in a row: IPv6 keeps its brackets. */
   readonly host: string;
   readonly port: number | undefined;
   /** `;transport=tcp;lr`, with the leading semicolon, or `''`. */
@@ -34,7 +34,8 @@ export function parseSipUri(text: string): SipUri | undefined {
     scheme: scheme!.toLowerCase(),
     user,
     password,
-    host: host!,
+    // `[2001:db8:::192.0.2.1]` comes of a slip in RFC 3261's grammar and must be tolerated (RFC 5118 4.10).
+    host: host!.charCodeAt(0) === 0x5b ? host!.replace(':::', '::') : host!,
     port: port ? Number(port) : undefined,
     params: params ?? '',
     headers: headers ?? '',

@@ -1,5 +1,5 @@
 import type { Endpoint } from '../../net/address.ts';
-import { normalizeHost, unbracket } from '../../net/address.ts';
+import { familyOf, isUnspecified, normalizeHost } from '../../net/address.ts';
 import type { Clock, Timer } from '../../net/clock.ts';
 import type { Message } from '../message/message.ts';
 import { paramValue } from '../message/params.ts';
@@ -39,12 +39,19 @@ export function responseDestination(request: Message, source: Endpoint, reliable
   const via = request.via;
   if (!via || reliable) return source;
   const maddr = paramValue(via.params, 'maddr');
-  // Only a numeric maddr is obeyed: a name would make a response wait for DNS on the word of a stranger.
-  if (maddr !== undefined && /^[0-9.]+$|^\[/.test(maddr)) {
-    return { address: normalizeHost(unbracket(maddr)), port: via.port ?? 5060 };
+  if (maddr !== undefined) {
+    // Only a numeric maddr is obeyed: a name would make a response wait for DNS on the word of a stranger.
+    const address = normalizeHost(maddr);
+    if (familyOf(address) === familyOf(source.address) && !reachesEverybody(address))
+      return { address, port: via.port || 5060 };
   }
   if (via.rport !== undefined) return source;
   return { address: source.address, port: via.port || 5060 };
+}
+
+/** No stranger makes us broadcast (RFC 4475 3.3.10) or send to ourselves. */
+function reachesEverybody(address: string): boolean {
+  return address === '255.255.255.255' || isUnspecified(address);
 }
 
 /** A timer that is at most once pending. */
