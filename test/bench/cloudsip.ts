@@ -6,7 +6,8 @@ import { Program } from '../support/process.ts';
 import { freeEndpoint } from './loopback.ts';
 import { callee, type Server } from './server.ts';
 
-const main = join(import.meta.dirname, '../../src/main.ts');
+/** What `npm start` runs: the built program where it is up to date. */
+const launcher = join(import.meta.dirname, '../../src/cloudsip');
 
 export interface CloudsipOptions {
   /** Write a processor profile into this directory when it ends. */
@@ -20,15 +21,20 @@ export async function startCloudsip({ profileInto }: CloudsipOptions = {}): Prom
   const { password } = accounts.add(callee);
   accounts.close();
   const endpoint = await freeEndpoint();
+  const profiling = profileInto ? ` --cpu-prof --cpu-prof-dir=${profileInto}` : '';
   const program = new Program(
-    process.execPath,
+    launcher,
     [
-      ...(profileInto ? ['--cpu-prof', `--cpu-prof-dir=${profileInto}`] : []),
-      main,
       ...['--listen', `udp:${endpoint.address}:${endpoint.port}`, '--state-dir', scratch],
       ...['--provider', 'local', '--media', 'off', '--log-level', 'info'],
     ],
-    { env: { ...process.env, NODE_ENV: 'production' } },
+    {
+      env: {
+        ...process.env,
+        NODE_ENV: 'production',
+        NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''}${profiling}`,
+      },
+    },
     'cloudsip',
   );
   try {
