@@ -17,7 +17,7 @@ const usage = `npm run bench -- signalling [options]
   --seconds 15              length of a run
   --calls N                 calls in a run, instead of --seconds
   --only cloudsip|kamailio  measure one of them
-  --memory N                only: N calls through cloudsip, resident memory every 10,000
+  --memory N                only: N calls through cloudsip, resident memory every 10,000 (at the first of --rates, 500)
   --cpu-prof                write a processor profile of cloudsip`;
 
 interface Measurement extends CallResult {
@@ -31,14 +31,17 @@ interface Measurement extends CallResult {
 
 /** Compiled code and warm caches for both: what a server that has run for a minute has. */
 const warmUp = { callsPerSecond: 300, calls: 3_000 };
+const usualRates = [100, 200, 400, 800];
+/** Resident memory is told after each so many calls, at so many a second unless --rates says another. */
 const memoryStep = 10_000;
+const memoryRate = 500;
 
 /** Measures calls through cloudsip and through Kamailio, in turn, and prints a Markdown table. */
 export async function signalling(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
     options: {
-      rates: { type: 'string', default: '100,200,400,800' },
+      rates: { type: 'string' },
       seconds: { type: 'string', default: '15' },
       calls: { type: 'string' },
       only: { type: 'string' },
@@ -50,13 +53,9 @@ export async function signalling(args: string[]): Promise<void> {
   if (values.help) return console.log(usage);
   const profileInto = values['cpu-prof'] ? await mkdtemp(join(tmpdir(), 'cloudsip-profile-')) : undefined;
   const cloudsip = () => startCloudsip(profileInto ? { profileInto } : {});
-  const rates = values.rates.split(',').map((text) => positive('--rates', text));
+  const rates = values.rates?.split(',').map((text) => positive('--rates', text)) ?? [];
   if (values.memory !== undefined) {
-    await watchMemory(
-      cloudsip,
-      positive('--memory', values.memory),
-      values.rates.includes(',') ? 500 : rates[0]!,
-    );
+    await watchMemory(cloudsip, positive('--memory', values.memory), rates[0] ?? memoryRate);
   } else {
     const callsAt = (rate: number) =>
       values.calls === undefined
@@ -67,11 +66,12 @@ export async function signalling(args: string[]): Promise<void> {
     if (only !== undefined && only !== 'cloudsip' && only !== 'kamailio') {
       throw new Error(`expected --only cloudsip or --only kamailio and got "${only}"`);
     }
+    const each = rates.length > 0 ? rates : usualRates;
     const measured: Measurement[] = [];
     for (const start of only ? [servers[only]] : [servers.kamailio, servers.cloudsip]) {
-      measured.push(...(await measure(start, rates, callsAt)));
+      measured.push(...(await measure(start, each, callsAt)));
     }
-    console.log(table(rates, measured));
+    console.log(table(each, measured));
   }
   if (profileInto) console.log(`Profile: ${profileInto}`);
 }
