@@ -38,6 +38,12 @@ export interface Libc {
   recvmmsg(fd: number, headers: number, count: number, flags: number, timeout: number): number;
   sendmmsg(fd: number, headers: number, count: number, flags: number): number;
   close(fd: number): number;
+  epollCreate(flags: number): number;
+  epollControl(epoll: number, operation: number, fd: number, event: number): number;
+  /** Blocks the thread for `timeoutMs` at most. */
+  epollWait(epoll: number, events: number, count: number, timeoutMs: number): number;
+  /** Blocks the thread: with no descriptors it is a nap of `timeoutMs`. */
+  poll(descriptors: number, count: number, timeoutMs: number): number;
   /** The errno that the last call on this thread left, as in `os.constants.errno`. */
   errno(): number;
   /**
@@ -68,6 +74,18 @@ export const IPPROTO_IPV6 = 41;
 export const IPV6_MTU_DISCOVER = 23;
 export const IPV6_PMTUDISC_DONT = 0;
 export const IPV6_V6ONLY = 26;
+
+export const EPOLL_CLOEXEC = 0o2000000;
+export const EPOLL_CTL_ADD = 1;
+export const EPOLL_CTL_DEL = 2;
+export const EPOLL_CTL_MOD = 3;
+export const EPOLLIN = 1;
+export const EPOLLOUT = 4;
+/** struct epoll_event: packed on x86-64 alone. */
+export const EPOLL_EVENT =
+  process.arch === 'x64'
+    ? ({ size: 12, events: 0, data: 4 } as const)
+    : ({ size: 16, events: 0, data: 8 } as const);
 
 /** sizeof(struct mmsghdr) and where its members lie, on 64-bit Linux. */
 export const MMSGHDR = { size: 64, name: 0, nameLength: 8, iov: 16, iovLength: 24, length: 56 } as const;
@@ -126,6 +144,10 @@ function bindings(koffi: typeof Koffi): Libc {
     recvmmsg: call('recvmmsg', 'int', 'pointer', 'int', 'int', 'pointer'),
     sendmmsg: call('sendmmsg', 'int', 'pointer', 'int', 'int'),
     close: call('close', 'int'),
+    epollCreate: call('epoll_create1', 'int'),
+    epollControl: call('epoll_ctl', 'int', 'int', 'int', 'pointer'),
+    epollWait: call('epoll_wait', 'int', 'pointer', 'int', 'int'),
+    poll: call('poll', 'pointer', 'size', 'int'),
   } as Omit<Libc, 'errno' | 'addressOf' | 'watch'>;
   return {
     ...functions,

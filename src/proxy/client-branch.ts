@@ -6,8 +6,9 @@ import type { ClientTransaction, ClientTransactionUser } from '../sip/transactio
 import { buildCancel } from '../sip/transaction/hop-by-hop.ts';
 import { writeForwardedRequest } from './forward-request.ts';
 import { type Egress, egressTo, type Forwarding, newBranch } from './forwarding.ts';
-import { nextHop } from './loose-route.ts';
-import type { HopSide, MediaExchange } from './media-anchor.ts';
+import { type NextHop, nextHop } from './loose-route.ts';
+import type { HopSide } from './media-anchor.ts';
+import type { MediaExchange } from './media-exchange.ts';
 import { type RecordRoutePair, recordRoutePair } from './record-route-pair.ts';
 import type { Target } from './target.ts';
 
@@ -55,6 +56,8 @@ export class ClientBranch implements ClientTransactionUser {
   readonly #request: ForwardableRequest;
   readonly #isInvite: boolean;
   #endpoints: readonly Endpoint[] = [];
+  #routeSet: readonly string[] = [];
+  #hop: NextHop | undefined;
   #attempt = 0;
   #transaction: ClientTransaction | undefined;
   #sentText = '';
@@ -80,12 +83,14 @@ export class ClientBranch implements ClientTransactionUser {
 
   start(): void {
     const { target } = this;
-    const hop = nextHop(target.requestUri, this.#routes());
+    this.#routeSet = this.#routes();
+    const hop = nextHop(target, this.#routeSet);
     if (!hop) {
       this.#end(404);
       return;
     }
-    if (target.flow && this.#routes().length === 0) {
+    this.#hop = hop;
+    if (target.flow && this.#routeSet.length === 0) {
       this.#endpoints = [target.flow];
       this.#tryNext();
       return;
@@ -228,10 +233,9 @@ export class ClientBranch implements ClientTransactionUser {
       recordRoutes = pair.seenByCallee;
       this.recordRouteRewrites = pair.rewrites;
     }
-    const routes = this.#routes();
-    const hop = nextHop(this.target.requestUri, routes)!;
+    const hop = this.#hop!;
     const rewriteRoutes =
-      this.#request.routes !== undefined || this.target.routes.length > 0 || hop.routes !== routes;
+      this.#request.routes !== undefined || this.target.routes.length > 0 || hop.routes !== this.#routeSet;
     return writeForwardedRequest(message, {
       requestUri: hop.requestUri,
       via: `SIP/2.0/UDP ${sentBy.host}:${sentBy.port};rport;branch=${branch}`,

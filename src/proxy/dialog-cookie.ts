@@ -17,6 +17,9 @@ export type DialogSide = 'caller' | 'callee';
 
 export class DialogCookies {
   readonly #secret: string;
+  /** Signatures made lately: the ACK and mostly the BYE of a call come while its own is still here. */
+  #recent = new Map<string, string>();
+  #older = new Map<string, string>();
 
   /** `secret`: at least 16 random bytes that outlive a restart, as latin1 or hex text. */
   constructor(secret: string) {
@@ -47,11 +50,25 @@ export class DialogCookies {
     return undefined;
   }
 
-  // 72 bits, truncated, so that a hash over a secret prefix cannot be extended.
   #sign(callId: string, callerTag: string, flows: string): string {
-    return hash('sha256', `${this.#secret}\n${callId}\n${callerTag}\n${flows}`, 'base64url').slice(0, 12);
+    const signed = `${callId}\n${callerTag}\n${flows}`;
+    const known = this.#recent.get(signed) ?? this.#older.get(signed);
+    if (known !== undefined) return known;
+    // 72 bits, truncated, so that a hash over a secret prefix cannot be extended.
+    const signature = hash('sha256', `${this.#secret}\n${signed}`, 'base64url').slice(0, 12);
+    if (this.#recent.size >= mostRecent) {
+      this.#older = this.#recent;
+      this.#recent = new Map();
+    }
+    if (signed.length <= longestRecent) this.#recent.set(signed, signature);
+    return signature;
   }
 }
+
+/** Two generations of so many are kept, some 2 MB at most with common Call-IDs. */
+const mostRecent = 4096;
+/** A longer one is not worth the memory, and only an attacker writes it. */
+const longestRecent = 256;
 
 function flowParam(name: string, flow: Endpoint | undefined): string {
   return flow ? `;${name}=${formatEndpoint(flow)}` : '';

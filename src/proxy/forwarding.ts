@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Identity } from '../identity/identity.ts';
 import type { Endpoint } from '../net/address.ts';
 import type { Clock } from '../net/clock.ts';
@@ -67,11 +68,11 @@ export function egressTo(
   return { transport, listener, sentBy: identity.towards(listener, destination.address) };
 }
 
+const branchSeed = randomBytes(6).toString('hex');
 let branchCount = 0;
-const branchSeed = Math.floor(Math.random() * 0xffffffff).toString(36);
 
 /** A Via branch that nobody had before: magic cookie, seed, counter, and the loop hash behind a dot. */
 export function newBranch(loopHash: string): string {
   branchCount++;
-  return `z9hG4bK${branchSeed}${branchCount.toString(36)}.${loopHash}`;
+  return `z9hG4bK${branchSeed}x${branchCount}.${loopHash}`;
 }

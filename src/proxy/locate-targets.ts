@@ -24,6 +24,7 @@ export function targetsOf(
     if (!contact) continue;
     const target: Target = {
       requestUri: binding.contact,
+      uri: contact,
       routes: binding.path,
       flow: binding.received && flowOf(contact, binding.received, (address) => identity.isLocal(address)),
       listener: listenerByKey(binding.listener),

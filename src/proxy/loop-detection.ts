@@ -3,16 +3,13 @@ import { ROUTE, VIA } from '../sip/message/header-id.ts';
 import type { Message } from '../sip/message/message.ts';
 import { parseVia } from '../sip/message/via.ts';
 
-/** 53-bit FNV-1a-like hash in base 36: quick, not for secrets. */
-export function quickHash(text: string): string {
-  let high = 0x811c9dc5;
-  let low = 0x1b873593;
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    low = Math.imul(low ^ code, 0x01000193);
-    high = Math.imul(high ^ (code + (low >>> 24)), 0x85ebca6b);
-  }
-  return (high >>> 0).toString(36) + (low >>> 0).toString(36);
+const seed = 0x811c9dc5;
+
+/** FNV-1a over one more piece: quick, not for secrets. */
+function mix(hash: number, text: string): number {
+  let mixed = hash;
+  for (let i = 0; i < text.length; i++) mixed = Math.imul(mixed ^ text.charCodeAt(i), 0x01000193);
+  return mixed;
 }
 
 /**
@@ -20,10 +17,17 @@ export function quickHash(text: string): string {
  * (RFC 3261 16.6 step 8, RFC 5393 4.2: a loop), and differs when it was retargeted on the way (a spiral).
  */
 export function loopHash(request: Message): string {
-  const routes = request.find(ROUTE) < 0 ? '' : request.values(ROUTE).join();
-  return quickHash(
-    `${request.requestUri}\n${routes}\n${request.callId}\n${request.fromTag ?? ''}\n${request.toTag ?? ''}\n${request.cseqNumber}`,
-  );
+  let hash = mix(seed, request.requestUri);
+  if (request.find(ROUTE) >= 0) for (const route of request.values(ROUTE)) hash = mix(hash, route);
+  hash = mix(mix(hash, request.callId), request.fromTag ?? '');
+  hash = mix(hash, request.toTag ?? '');
+  return String((hash ^ request.cseqNumber) >>> 0);
+}
+
+/** The same for a retransmission, another for every other request (RFC 3261 16.11). */
+export function statelessBranch(request: Message): string {
+  const origin = mix(mix(seed, request.via?.branch ?? ''), request.callId) >>> 0;
+  return `z9hG4bK${origin}x${request.cseqNumber}.${loopHash(request)}`;
 }
 
 /** True where a Via of ours carries this very hash: the request has been here (RFC 3261 16.3 step 4). */
@@ -32,7 +36,12 @@ export function isLoop(
   hash: string,
   isSelf: (host: string, port: number | undefined) => boolean,
 ): boolean {
-  for (let n = request.find(VIA); n >= 0; n = request.find(VIA, n + 1)) {
+  const first = request.find(VIA);
+  const { via } = request;
+  // Mostly there is one hop, that of a phone, and it bears no branch of ours.
+  const alone = via && via.end === request.valueEnd(first) && request.find(VIA, first + 1) < 0;
+  if (alone && !via.branch?.endsWith(hash)) return false;
+  for (let n = first; n >= 0; n = request.find(VIA, n + 1)) {
     const value = request.valueAt(n);
     // Our branches end in the hash: a line without it cannot be the loop, and is not parsed.
     if (!value.includes(hash)) continue;

@@ -2,8 +2,9 @@ import { splitList } from '../sip/message/grammar.ts';
 import { ROUTE } from '../sip/message/header-id.ts';
 import type { Message } from '../sip/message/message.ts';
 import { paramValue } from '../sip/message/params.ts';
-import { parseSipUri, type SipUri } from '../sip/message/uri.ts';
+import type { SipUri } from '../sip/message/uri.ts';
 import { parseRouteValue, type RouteValue } from './record-route.ts';
+import type { Target } from './target.ts';
 
 /** What is left of the route set once our own values are taken off (RFC 3261 16.4). */
 export interface PreprocessedRoute {
@@ -30,13 +31,13 @@ export function preprocessRoute(
   if (request.find(ROUTE) < 0) {
     return { requestUri: request.requestUri, routes: nothing, changed: false, own: nothing };
   }
-  const routes = request.values(ROUTE).flatMap(splitList);
+  const routes = listOf(request);
   let requestUri = request.requestUri;
   let changed = false;
   const own: RouteValue[] = [];
 
   // A strict router put our Record-Route into the Request-URI: the real one is the last Route.
-  const uri = parseSipUri(requestUri);
+  const uri = requestUri.includes('lr') ? request.uri : undefined;
   if (uri && paramValue(uri.params, 'lr') !== undefined && isSelf(uri.host, uri.port)) {
     const last = parseRouteValue(routes[routes.length - 1]!);
     if (!last) return badRoute;
@@ -61,6 +62,14 @@ export function preprocessRoute(
   return { requestUri, routes, changed, own };
 }
 
+function listOf(request: Message): string[] {
+  const first = request.find(ROUTE);
+  const value = request.valueAt(first);
+  // Mostly one value on one line.
+  if (!value.includes(',') && request.find(ROUTE, first + 1) < 0) return [value];
+  return request.values(ROUTE).flatMap(splitList);
+}
+
 /** Where a request goes next, and how it is written for that hop (RFC 3261 16.6 steps 6 and 7). */
 export interface NextHop {
   readonly requestUri: string;
@@ -69,13 +78,14 @@ export interface NextHop {
   readonly uri: SipUri;
 }
 
-/** Undefined where neither Route nor Request-URI is a SIP URI that can be resolved. */
-export function nextHop(requestUri: string, routes: readonly string[]): NextHop | undefined {
+/** Undefined where the first Route is no SIP URI. */
+export function nextHop(
+  target: Pick<Target, 'requestUri' | 'uri'>,
+  routes: readonly string[],
+): NextHop | undefined {
+  const { requestUri, uri } = target;
   const first = routes[0];
-  if (first === undefined) {
-    const uri = parseSipUri(requestUri);
-    return uri && { requestUri, routes, uri };
-  }
+  if (first === undefined) return { requestUri, routes, uri };
   const top = parseRouteValue(first);
   if (!top) return undefined;
   if (top.loose) return { requestUri, routes, uri: top.uri };

@@ -18,7 +18,7 @@ import type { DialogCookie, DialogSide } from './dialog-cookie.ts';
 import type { Forwarding } from './forwarding.ts';
 import { targetsOf } from './locate-targets.ts';
 import { isLoop, loopHash } from './loop-detection.ts';
-import { badRoute, nextHop, type PreprocessedRoute, preprocessRoute } from './loose-route.ts';
+import { badRoute, type PreprocessedRoute, preprocessRoute } from './loose-route.ts';
 import { flowOf } from './nat.ts';
 import { dialogMethods } from './record-route.ts';
 import { ResponseContext } from './response-context.ts';
@@ -45,7 +45,6 @@ const allow =
 export class ProxyCore implements TransactionUser {
   readonly #options: ProxyOptions;
   #forwarding: Forwarding | undefined;
-  readonly #contexts = new WeakMap<ServerTransaction, ResponseContext>();
   readonly #tagSeed = randomBytes(4).toString('hex');
   #tags = 0;
 
@@ -87,7 +86,7 @@ export class ProxyCore implements TransactionUser {
     }
     this.#respond(transaction, 200);
     if (invite.completed) return;
-    this.#contexts.get(invite)?.cancel();
+    invite.cancelled?.();
   }
 
   ack(request: Message, topVia: string | undefined, source: Endpoint, transport: Transport): void {
@@ -100,22 +99,24 @@ export class ProxyCore implements TransactionUser {
       forwarding.counters.strayAcks++;
       return;
     }
+    const uri = this.#uriOf(request, route);
+    if (!uri) return;
     const exchange = forwarding.media?.exchange(request);
-    const target = this.#dialogTarget(route, dialog);
+    const target = this.#dialogTarget(route, uri, dialog);
     const sender = { listener: transport.listener, peerAddress: source.address };
     forwardStatelessly(forwarding, { message: request, topVia, sender, route, exchange }, target);
   }
 
   #route(transaction: ServerTransaction, route: PreprocessedRoute, hash: string): void {
     const { request } = transaction;
-    const uri = parseSipUri(route.requestUri);
+    const uri = this.#uriOf(request, route);
     if (!uri) {
       this.#refuse(transaction, { status: 416 });
       return;
     }
     const dialog = this.#dialogOf(request, route);
     if (dialog && !(this.#isSelf(uri.host, uri.port) && route.routes.length === 0)) {
-      this.#forward(transaction, route, hash, [[this.#dialogTarget(route, dialog)]], []);
+      this.#forward(transaction, route, hash, [[this.#dialogTarget(route, uri, dialog)]], []);
       return;
     }
     const forUs = route.routes.length === 0 && this.#isSelf(uri.host, uri.port);
@@ -137,7 +138,7 @@ export class ProxyCore implements TransactionUser {
       if (account === undefined) return;
     }
     if (!forUs) {
-      const target = { requestUri: route.requestUri, routes: [], flow: undefined, listener: undefined };
+      const target = { requestUri: route.requestUri, uri, routes: [], flow: undefined, listener: undefined };
       this.#forward(transaction, route, hash, [[target]], removeLines);
       return;
     }
@@ -163,6 +164,10 @@ export class ProxyCore implements TransactionUser {
     this.#forward(transaction, route, hash, groups, removeLines);
   }
 
+  #uriOf(request: Message, route: PreprocessedRoute): SipUri | undefined {
+    return route.requestUri === request.requestUri ? request.uri : parseSipUri(route.requestUri);
+  }
+
   /** The dialog that our own signed Route proves; undefined where there is none, whatever the To tag says. */
   #dialogOf(
     request: Message,
@@ -174,11 +179,16 @@ export class ProxyCore implements TransactionUser {
     return this.#options.cookies.verify(first.uri.params, request.callId, request.fromTag ?? '', toTag);
   }
 
-  #dialogTarget(route: PreprocessedRoute, dialog: { cookie: DialogCookie; from: DialogSide }): Target {
+  #dialogTarget(
+    route: PreprocessedRoute,
+    uri: SipUri,
+    dialog: { cookie: DialogCookie; from: DialogSide },
+  ): Target {
     const last = route.own[route.own.length - 1]!;
     const { identity } = this.#options;
     return {
       requestUri: route.requestUri,
+      uri,
       routes: [],
       flow: dialog.from === 'caller' ? dialog.cookie.calleeFlow : dialog.cookie.callerFlow,
       // The second of a pair names the socket of the other side. A single one names the sender's own, and the
@@ -227,10 +237,6 @@ export class ProxyCore implements TransactionUser {
       else this.#refuse(transaction, { status: 483 });
       return;
     }
-    if (!nextHop(route.requestUri, route.routes)) {
-      this.#refuse(transaction, { status: 400, reason: 'Bad Route Header' });
-      return;
-    }
     const forwardable: ForwardableRequest = {
       message: request,
       topVia,
@@ -243,7 +249,7 @@ export class ProxyCore implements TransactionUser {
     };
     const context = new ResponseContext(forwarding, transaction, forwardable, groups, this.#newTag());
     if (request.method === 'INVITE') {
-      this.#contexts.set(transaction, context);
+      transaction.cancelled = () => context.cancel();
       this.#respond(transaction, 100);
     }
     context.start();

@@ -2,9 +2,10 @@ import type { Endpoint } from '../net/address.ts';
 import type { Message } from '../sip/message/message.ts';
 import { writeForwardedRequest } from './forward-request.ts';
 import { egressTo, type Forwarding } from './forwarding.ts';
-import { loopHash, quickHash } from './loop-detection.ts';
+import { statelessBranch } from './loop-detection.ts';
 import { nextHop, type PreprocessedRoute } from './loose-route.ts';
-import type { HopSide, MediaExchange } from './media-anchor.ts';
+import type { HopSide } from './media-anchor.ts';
+import type { MediaExchange } from './media-exchange.ts';
 import type { Target } from './target.ts';
 
 export interface StatelessRequest {
@@ -19,7 +20,7 @@ export interface StatelessRequest {
 export function forwardStatelessly(forwarding: Forwarding, request: StatelessRequest, target: Target): void {
   const { message, route } = request;
   if (message.maxForwards === 0) return;
-  const hop = nextHop(target.requestUri, route.routes);
+  const hop = nextHop(target, route.routes);
   if (!hop) return;
   const send = (endpoint: Endpoint | undefined): void => {
     if (!endpoint) return;
@@ -36,7 +37,7 @@ export function forwardStatelessly(forwarding: Forwarding, request: StatelessReq
       forwarding.log.warn({ err: error, callId: message.callId }, 'media of an ACK cannot be relayed');
     }
     // The same branch for a retransmission, another for every other request (RFC 3261 16.11).
-    const branch = `z9hG4bK${quickHash(`${message.via?.branch ?? ''}${message.callId}${message.cseqNumber}`)}.${loopHash(message)}`;
+    const branch = statelessBranch(message);
     const text = writeForwardedRequest(message, {
       requestUri: hop.requestUri,
       via: `SIP/2.0/UDP ${sentBy.host}:${sentBy.port};rport;branch=${branch}`,

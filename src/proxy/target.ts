@@ -1,9 +1,12 @@
 import type { Endpoint } from '../net/address.ts';
 import type { Listener } from '../net/listener.ts';
+import type { SipUri } from '../sip/message/uri.ts';
 
 /** One place to forward a request to (RFC 3261 16.5). */
 export interface Target {
   readonly requestUri: string;
+  /** The same in its parts. */
+  readonly uri: SipUri;
   /** Route values to put on for this target alone, the Path of a binding (RFC 3327 5.2). */
   readonly routes: readonly string[];
   /** Where it is really reached, when a NAT makes the URI useless. */

@@ -11,7 +11,7 @@ import {
   VIA,
 } from '../sip/message/header-id.ts';
 import type { Message } from '../sip/message/message.ts';
-import { parseSipUri, uriScheme } from '../sip/message/uri.ts';
+import { uriScheme } from '../sip/message/uri.ts';
 import { parseVia } from '../sip/message/via.ts';
 
 /** A request that is refused before anything else is done with it. */
@@ -23,7 +23,10 @@ export interface Refusal {
 }
 
 /** Headers that may stand only once (RFC 3261 7.3.1) and that routing hangs on. */
-const single = [FROM, TO, CALL_ID, CSEQ, MAX_FORWARDS, CONTENT_LENGTH];
+const single: number = [FROM, TO, CALL_ID, CSEQ, MAX_FORWARDS, CONTENT_LENGTH].reduce(
+  (bits, id) => bits | (1 << id),
+  0,
+);
 
 /**
  * Request validation in the order of RFC 3261 16.3, without loop detection and authorisation, which need more
@@ -33,12 +36,11 @@ export function validateRequest(request: Message): Refusal | undefined {
   // 1. Reasonable syntax: what routing and matching read must be readable; the rest passes untouched.
   if (request.version !== '2.0') return { status: 505 };
   if (request.defect !== undefined) return { status: 400, reason: request.defect };
-  for (const id of single)
-    if (request.count(id) > 1) return { status: 400, reason: `Multiple ${headerName(id)} Headers` };
+  const twice = repeated(request);
+  if (twice !== undefined) return { status: 400, reason: `Multiple ${headerName(twice)} Headers` };
   if (!request.from) return { status: 400, reason: badOrMissing(request, FROM) };
   if (!request.to) return { status: 400, reason: badOrMissing(request, TO) };
-  if (request.callId === '' || /[\s,;]/.test(request.callId))
-    return { status: 400, reason: badOrMissing(request, CALL_ID) };
+  if (!isWord(request.callId)) return { status: 400, reason: badOrMissing(request, CALL_ID) };
   if (request.cseqNumber < 0) return { status: 400, reason: badOrMissing(request, CSEQ) };
   // RFC 3261 8.2.2.1 leaves a method that CSeq contradicts to the server's syntax check (RFC 4475 3.1.2.17).
   if (request.cseqMethod !== request.method)
@@ -52,7 +54,7 @@ export function validateRequest(request: Message): Refusal | undefined {
   if (scheme !== 'sip' && scheme !== 'sips') {
     return { status: 416 };
   }
-  const uri = parseSipUri(requestUri);
+  const { uri } = request;
   if (!uri || badAddress(uri.host)) return { status: 400, reason: 'Bad Request-URI' };
   // A Request-URI never carries headers (RFC 3261 19.1.1 table 1).
   if (uri.headers !== '') return { status: 400, reason: 'Request-URI With Headers' };
@@ -65,12 +67,35 @@ export function validateRequest(request: Message): Refusal | undefined {
   }
 
   // 5. Proxy-Require: nothing that may stand there is supported.
-  const required = request
-    .values(PROXY_REQUIRE)
-    .flatMap(splitList)
-    .filter((option) => option !== '');
+  const required =
+    request.find(PROXY_REQUIRE) < 0
+      ? []
+      : request
+          .values(PROXY_REQUIRE)
+          .flatMap(splitList)
+          .filter((option) => option !== '');
   if (required.length > 0) return { status: 420, headers: `Unsupported: ${required.join(', ')}\r\n` };
   return undefined;
+}
+
+/** The first header that stands twice and may not. */
+function repeated(request: Message): number | undefined {
+  let seen = 0;
+  for (let n = 0; n < request.headerCount; n++) {
+    const bit = (1 << request.idAt(n)) & single;
+    if ((seen & bit) !== 0) return request.idAt(n);
+    seen |= bit;
+  }
+  return undefined;
+}
+
+/** A Call-ID is one word (RFC 3261 25.1 callid); what would part a list or a header is not in it. */
+function isWord(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code <= 0x20 || code === 0x2c || code === 0x3b) return false;
+  }
+  return text !== '';
 }
 
 function viasReadable(request: Message): boolean {

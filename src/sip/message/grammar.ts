@@ -89,3 +89,14 @@ export function parseInteger(text: string, maximum: number): number | undefined 
   }
   return value;
 }
+
+/** Whether `name` (lower case) stands at `start` in any case; the caller has compared the lengths. */
+export function isNameAt(text: string, start: number, name: string): boolean {
+  if (text.startsWith(name, start)) return true;
+  for (let i = 0; i < name.length; i++) {
+    const code = text.charCodeAt(start + i);
+    const lower = code >= 0x41 && code <= 0x5a ? code + 0x20 : code;
+    if (lower !== name.charCodeAt(i)) return false;
+  }
+  return true;
+}

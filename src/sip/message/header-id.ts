@@ -1,3 +1,5 @@
+import { isNameAt } from './grammar.ts';
+
 /** Small integers for the header fields that the agent looks at; everything else is OTHER and passes as it is. */
 export const OTHER = 0;
 export const VIA = 1;
@@ -26,7 +28,8 @@ export const RETRY_AFTER = 23;
 export const PROXY_AUTHENTICATE = 24;
 export const WWW_AUTHENTICATE = 25;
 
-const byName = new Map<string, number>([
+/** Names in lower case, the compact forms of RFC 3261 7.3.3 among them. */
+const names: readonly (readonly [string, number])[] = [
   ['via', VIA],
   ['from', FROM],
   ['to', TO],
@@ -52,7 +55,6 @@ const byName = new Map<string, number>([
   ['retry-after', RETRY_AFTER],
   ['proxy-authenticate', PROXY_AUTHENTICATE],
   ['www-authenticate', WWW_AUTHENTICATE],
-  // Compact forms, RFC 3261 7.3.3.
   ['v', VIA],
   ['f', FROM],
   ['t', TO],
@@ -62,25 +64,26 @@ const byName = new Map<string, number>([
   ['c', CONTENT_TYPE],
   ['k', SUPPORTED],
   ['e', CONTENT_ENCODING],
-]);
+];
 
-const longestName = 32;
-
-/** The id of a header field name in any spelling. */
-export function headerId(name: string): number {
-  // Headers mostly come spelt as the RFC spells them: those are found without making a lower-case copy.
-  return spelt.get(name) ?? (name.length > longestName ? OTHER : (byName.get(name.toLowerCase()) ?? OTHER));
+/** By length and first letter, so that a name is compared with one or two others and never copied. */
+const byShape: (readonly (readonly [string, number])[] | undefined)[] = [];
+const longestName = 31;
+for (const entry of names) {
+  const shape = entry[0].length * 32 + (entry[0].charCodeAt(0) & 31);
+  byShape[shape] = [...(byShape[shape] ?? []), entry];
 }
+for (let shape = 0; shape < (longestName + 1) * 32; shape++) byShape[shape] ??= undefined;
 
-const spelt = new Map<string, number>(byName);
-for (const [name, id] of byName) {
-  spelt.set(
-    name.replace(/(^|-)[a-z]/g, (letter) => letter.toUpperCase()),
-    id,
-  );
+/** The id of the header field name in [start, end), in any spelling. */
+export function headerId(text: string, start: number, end: number): number {
+  const length = end - start;
+  if (length > longestName || length < 1) return OTHER;
+  const candidates = byShape[length * 32 + (text.charCodeAt(start) & 31)];
+  if (candidates === undefined) return OTHER;
+  for (let i = 0; i < candidates.length; i++) {
+    const candidate = candidates[i]!;
+    if (isNameAt(text, start, candidate[0])) return candidate[1];
+  }
+  return OTHER;
 }
-spelt.set('Call-ID', CALL_ID);
-spelt.set('CSeq', CSEQ);
-spelt.set('WWW-Authenticate', WWW_AUTHENTICATE);
-for (const common of ['Allow', 'Server', 'Accept', 'Session-Expires', 'Min-SE', 'Subject'])
-  spelt.set(common, OTHER);

@@ -2,6 +2,7 @@ import { isSpace, isToken, parseInteger, trimEnd } from './grammar.ts';
 import { CALL_ID, CONTENT_LENGTH, CSEQ, FROM, headerId, MAX_FORWARDS, OTHER, TO, VIA } from './header-id.ts';
 import { type NameAddr, parseNameAddr } from './name-addr.ts';
 import { paramValue } from './params.ts';
+import { parseSipUri, type SipUri } from './uri.ts';
 import { parseVia, type Via } from './via.ts';
 
 /** Fields of an index entry; four numbers a header line. */
@@ -38,6 +39,7 @@ export class Message {
   readonly defect: string | undefined;
   readonly #index: readonly number[];
 
+  #uri: SipUri | null | undefined;
   #via: Via | null | undefined;
   #from: NameAddr | null | undefined;
   #to: NameAddr | null | undefined;
@@ -156,6 +158,12 @@ export class Message {
       if (this.idAt(n) === 0 && this.nameAt(n).toLowerCase() === lowerName) return this.valueAt(n);
     }
     return undefined;
+  }
+
+  /** The Request-URI in its parts; undefined where it is no SIP URI. */
+  get uri(): SipUri | undefined {
+    if (this.#uri === undefined) this.#uri = parseSipUri(this.requestUri) ?? null;
+    return this.#uri ?? undefined;
   }
 
   /** The top Via hop; undefined where it is missing or malformed. */
@@ -277,7 +285,7 @@ export function parseMessage(text: string): Message | undefined {
       while (nameEnd > lineStart && isFold(text.charCodeAt(nameEnd - 1))) nameEnd--;
       let valueStart = colon + 1;
       while (valueStart < lineFeed && isSpace(text.charCodeAt(valueStart))) valueStart++;
-      scratch[n + ID] = headerId(text.slice(lineStart, nameEnd));
+      scratch[n + ID] = headerId(text, lineStart, nameEnd);
       scratch[n + LINE] = lineStart;
       scratch[n + VALUE] = valueStart;
       scratch[n + END] = trimEnd(text, valueStart, lineFeed);
@@ -301,26 +309,34 @@ interface StartLine {
 
 function requestLine(line: string): StartLine | undefined {
   const first = line.indexOf(' ');
-  const last = line.lastIndexOf(' ');
   if (first <= 0) return undefined;
   const method = line.slice(0, first);
   if (!isToken(method)) return undefined;
+  // Nearly every line: one SP between the parts, nothing behind (RFC 3261 7.1).
+  const usualEnd = line.length - 8;
+  if (usualEnd > first && line.endsWith(' SIP/2.0') && line.indexOf(' ', first + 1) === usualEnd) {
+    const requestUri = line.slice(first + 1, usualEnd);
+    if (requestUri.indexOf('\t') < 0)
+      return { method, requestUri, status: 0, version: '2.0', defect: undefined };
+  }
   const trimmed = line.trimEnd();
   const versionAt = trimmed.lastIndexOf(' ');
   const version = trimmed.slice(versionAt + 1);
-  if (versionAt <= first) return undefined;
-  if (!/^SIP\/\d+\.\d+$/i.test(version)) return undefined;
+  if (versionAt <= first || !/^SIP\/\d+\.\d+$/i.test(version)) return undefined;
   const requestUri = line.slice(first + 1, versionAt);
-  let defect: string | undefined;
-  // One SP between the parts and nothing behind (RFC 3261 7.1); extra white space shows a confused sender.
-  if (trimmed.length !== line.length || last !== versionAt || /\s/.test(requestUri))
-    defect = 'Malformed Request-Line';
-  return { method, requestUri, status: 0, version: version.slice(4), defect };
+  // Extra white space shows a confused sender.
+  const exact = trimmed.length === line.length && !/\s/.test(requestUri);
+  return {
+    method,
+    requestUri,
+    status: 0,
+    version: version.slice(4),
+    defect: exact ? undefined : 'Malformed Request-Line',
+  };
 }
 
 function statusLine(line: string): StartLine | undefined {
-  const match = /^SIP\/2\.0 ([1-6]\d\d)(?: .*)?$/i.exec(line);
-  return match
-    ? { method: '', requestUri: '', status: Number(match[1]), version: '2.0', defect: undefined }
-    : undefined;
+  const match = /^SIP\/2\.0 ([1-6]\d\d)(?: |$)/i.exec(line);
+  if (!match) return undefined;
+  return { method: '', requestUri: '', status: Number(match[1]), version: '2.0', defect: undefined };
 }

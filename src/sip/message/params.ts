@@ -1,4 +1,4 @@
-import { quotedEnd, skipSpace, tokenEnd, trimEnd } from './grammar.ts';
+import { isNameAt, quotedEnd, skipSpace, tokenEnd, trimEnd } from './grammar.ts';
 
 /**
  * The value of `;name=value` in a parameter list that starts with `;` (or is empty): `''` where the parameter
@@ -10,14 +10,14 @@ export function paramValue(params: string, name: string): string | undefined {
     const nameStart = skipSpace(params, i + 1, end);
     const nameEnd = tokenEnd(params, nameStart, end);
     let at = skipSpace(params, nameEnd, end);
-    let value = '';
+    let valueStart = at;
     if (params.charCodeAt(at) === 0x3d) {
-      const valueStart = skipSpace(params, at + 1, end);
+      valueStart = skipSpace(params, at + 1, end);
       at = valueEnd(params, valueStart, end);
-      value = params.slice(valueStart, trimEnd(params, valueStart, at));
     }
-    if (nameEnd - nameStart === name.length && params.slice(nameStart, nameEnd).toLowerCase() === name)
-      return value;
+    if (nameEnd - nameStart === name.length && isNameAt(params, nameStart, name)) {
+      return params.slice(valueStart, trimEnd(params, valueStart, at));
+    }
     i = params.indexOf(';', at);
   }
   return undefined;

@@ -1,5 +1,14 @@
-import { findOutside, isSpace, parseInteger, skipSpace, tokenEnd, trimEnd } from './grammar.ts';
-import { paramValue, withoutParam } from './params.ts';
+import {
+  findOutside,
+  isNameAt,
+  isSpace,
+  parseInteger,
+  quotedEnd,
+  skipSpace,
+  tokenEnd,
+  trimEnd,
+} from './grammar.ts';
+import { withoutParam } from './params.ts';
 
 /** One hop of a Via header field (RFC 3261 20.42). */
 export interface Via {
@@ -31,13 +40,13 @@ export function parseVia(text: string, start: number, end: number): Via | undefi
   const versionStart = i;
   i = tokenEnd(text, i, hopEnd);
   // Another version is parsed as well, so that the request can be answered with 505.
-  const version = text.slice(versionStart, i);
+  const version = text.startsWith('2.0/', versionStart) ? '2.0' : text.slice(versionStart, i);
   i = slash(text, i, hopEnd);
   if (i < 0) return undefined;
   const transportEnd = tokenEnd(text, i, hopEnd);
   if (transportEnd === i || transportEnd === hopEnd || !isSpace(text.charCodeAt(transportEnd)))
     return undefined;
-  const transport = text.slice(i, transportEnd).toUpperCase();
+  const transport = text.startsWith('UDP ', i) ? 'UDP' : text.slice(i, transportEnd).toUpperCase();
   i = skipSpace(text, transportEnd, hopEnd);
   const hostStart = i;
   if (text.charCodeAt(i) === 0x5b) {
@@ -60,19 +69,61 @@ export function parseVia(text: string, start: number, end: number): Via | undefi
   }
   if (i < hopEnd && text.charCodeAt(i) !== 0x3b) return undefined;
   const lastEnd = trimEnd(text, i, hopEnd);
-  const params = text.slice(i, lastEnd);
-  return {
+  const via: MutableVia = {
     version,
     transport,
     host,
     port,
-    params,
-    branch: paramValue(params, 'branch'),
-    received: paramValue(params, 'received'),
-    rport: paramValue(params, 'rport'),
+    params: text.slice(i, lastEnd),
+    branch: undefined,
+    received: undefined,
+    rport: undefined,
     start: hopStart,
     end: lastEnd,
   };
+  readParams(via, text, i, lastEnd);
+  return via;
+}
+
+type MutableVia = { -readonly [Key in keyof Via]: Via[Key] };
+
+/** Branch, received and rport in one pass; of a parameter that stands twice the first counts. */
+function readParams(via: MutableVia, text: string, start: number, end: number): void {
+  for (let i = start; i < end; ) {
+    const nameStart = skipSpace(text, i + 1, end);
+    const nameEnd = tokenEnd(text, nameStart, end);
+    let at = skipSpace(text, nameEnd, end);
+    let valueStart = at;
+    let valueEnd = at;
+    if (at < end && text.charCodeAt(at) === 0x3d) {
+      valueStart = skipSpace(text, at + 1, end);
+      at = endOfValue(text, valueStart, end);
+      valueEnd = trimEnd(text, valueStart, at);
+    }
+    switch (nameEnd - nameStart) {
+      case 5:
+        if (isNameAt(text, nameStart, 'rport')) via.rport ??= text.slice(valueStart, valueEnd);
+        break;
+      case 6:
+        if (isNameAt(text, nameStart, 'branch')) via.branch ??= text.slice(valueStart, valueEnd);
+        break;
+      case 8:
+        if (isNameAt(text, nameStart, 'received')) via.received ??= text.slice(valueStart, valueEnd);
+        break;
+    }
+    const next = text.indexOf(';', at);
+    if (next < 0 || next >= end) return;
+    i = next;
+  }
+}
+
+function endOfValue(text: string, start: number, end: number): number {
+  if (text.charCodeAt(start) === 0x22) {
+    const close = quotedEnd(text, start, end);
+    return close < 0 ? end : close;
+  }
+  const semicolon = text.indexOf(';', start);
+  return semicolon < 0 || semicolon > end ? end : semicolon;
 }
 
 /**

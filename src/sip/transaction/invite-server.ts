@@ -17,6 +17,7 @@ export class InviteServerTransaction implements ServerTransaction {
   readonly source: Endpoint;
   readonly transport: Transport;
   readonly topVia: string | undefined;
+  cancelled: (() => void) | undefined;
   #state: InviteServerState = 'proceeding';
   readonly #context: ServerTransactionContext;
   readonly #destination: Endpoint;

@@ -17,6 +17,7 @@ export class NonInviteServerTransaction implements ServerTransaction {
   readonly source: Endpoint;
   readonly transport: Transport;
   readonly topVia: string | undefined;
+  cancelled: (() => void) | undefined;
   #state: NonInviteServerState = 'trying';
   readonly #context: ServerTransactionContext;
   readonly #destination: Endpoint;

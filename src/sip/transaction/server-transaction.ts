@@ -22,6 +22,8 @@ export interface ServerTransaction {
   readonly transport: Transport;
   /** The top Via hop as it goes on and comes back: with `received` and `rport` where they were due. */
   readonly topVia: string | undefined;
+  /** Set by the transaction user: called when a CANCEL for it comes before it is completed. */
+  cancelled: (() => void) | undefined;
   /** True once a final response went out. */
   readonly completed: boolean;
   /** Sends a response of the transaction user. Ignored where the state does not allow it any more. */

@@ -1,0 +1,146 @@
+import {
+  EPOLL_CLOEXEC,
+  EPOLL_CTL_ADD,
+  EPOLL_CTL_DEL,
+  EPOLL_CTL_MOD,
+  EPOLL_EVENT,
+  EPOLLIN,
+  EPOLLOUT,
+  type Libc,
+  type Readiness,
+} from '../../net/libc.ts';
+
+/** A socket that the poller looks after. */
+export interface Polled {
+  readonly fd: number;
+  /** True while something waits for the socket to take it. */
+  readonly blocked: boolean;
+  /** Takes what has come, up to a bound; returns how many datagrams that were. */
+  receive(): number;
+  /** Hands over what was collected to be sent. */
+  flush(): void;
+}
+
+/** How long the thread waits for the next message before it goes back to Node's loop… */
+const LINGER_MS = 2;
+/** …and how long it stays away from it in all: timers and other work wait that long at most. */
+const AWAY_MS = 8;
+/** From so many messages a millisecond on they are let gather for a millisecond. */
+const GATHER_FROM = 4;
+const GATHER_MS = 1;
+const EVENTS = 64;
+
+/**
+ * Watches all UDP sockets of the thread. A wake-up by Node's loop costs more than all that is done for a message,
+ * and messages come in flocks: those of one call, those of many calls. So after a wake-up the thread lingers in
+ * epoll_wait(2), asleep and woken at once by the next message, and returns to the loop when none came for a
+ * while or its time is up.
+ */
+export class UdpPoller {
+  readonly #libc: Libc;
+  readonly #epoll: number;
+  readonly #events: Int32Array = new Int32Array(new ArrayBuffer(EVENTS * 16));
+  readonly #eventsAt: number;
+  readonly #readiness: Readiness;
+  readonly #polled = new Map<number, Polled>();
+  readonly #toFlush = new Set<Polled>();
+  #away = false;
+  #flushPlanned = false;
+
+  constructor(libc: Libc) {
+    this.#libc = libc;
+    this.#epoll = libc.epollCreate(EPOLL_CLOEXEC);
+    this.#eventsAt = libc.addressOf(new Uint8Array(this.#events.buffer));
+    this.#readiness = libc.watch(this.#epoll, () => this.#wake());
+  }
+
+  get size(): number {
+    return this.#polled.size;
+  }
+
+  add(polled: Polled): void {
+    this.#polled.set(polled.fd, polled);
+    this.#control(EPOLL_CTL_ADD, polled.fd, EPOLLIN);
+  }
+
+  /** To be called before the descriptor is closed. */
+  remove(polled: Polled): void {
+    if (!this.#polled.delete(polled.fd)) return;
+    this.#toFlush.delete(polled);
+    this.#control(EPOLL_CTL_DEL, polled.fd, 0);
+  }
+
+  /** Flushes it soon: at the end of the round that is being served, else at the end of this turn of the loop. */
+  flushSoon(polled: Polled): void {
+    this.#toFlush.add(polled);
+    if (this.#away || this.#flushPlanned) return;
+    // Timers fire in one turn of the loop and answers of asynchronous work come in flocks: one system call.
+    this.#flushPlanned = true;
+    setImmediate(this.#flushAll);
+  }
+
+  /** Watches for room as well while something waits for it. */
+  watchWritable(polled: Polled): void {
+    this.#control(EPOLL_CTL_MOD, polled.fd, polled.blocked ? EPOLLIN | EPOLLOUT : EPOLLIN);
+  }
+
+  close(): void {
+    this.#readiness.close();
+    this.#libc.close(this.#epoll);
+  }
+
+  #control(operation: number, fd: number, events: number): void {
+    this.#events[EPOLL_EVENT.events / 4] = events;
+    this.#events[EPOLL_EVENT.data / 4] = fd;
+    this.#events[EPOLL_EVENT.data / 4 + 1] = 0;
+    this.#libc.epollControl(this.#epoll, operation, fd, this.#eventsAt);
+  }
+
+  #wake(): void {
+    const start = performance.now();
+    let now = start;
+    let timeoutMs = 0;
+    this.#away = true;
+    do {
+      const roundStart = now;
+      const count = this.#round(timeoutMs);
+      if (count < 0) break;
+      now = performance.now();
+      // A round that took its time is followed at once, so that nobody waits while messages queue.
+      const elapsed = now - roundStart;
+      if (count > GATHER_FROM && elapsed < GATHER_MS) {
+        this.#libc.poll(0, 0, GATHER_MS);
+        now = performance.now();
+      }
+      timeoutMs = LINGER_MS;
+    } while (now - start < AWAY_MS && this.#polled.size > 0);
+    this.#away = false;
+  }
+
+  /** Serves what is ready; returns the number of datagrams, -1 where nothing became ready in time. */
+  #round(timeoutMs: number): number {
+    const ready = this.#libc.epollWait(this.#epoll, this.#eventsAt, EVENTS, timeoutMs);
+    if (ready <= 0) return -1;
+    let count = 0;
+    for (let i = 0; i < ready; i++) {
+      const polled = this.#polled.get(this.#events[(i * EPOLL_EVENT.size + EPOLL_EVENT.data) / 4]!);
+      if (!polled) continue;
+      const wasBlocked = polled.blocked;
+      count += polled.receive();
+      this.#toFlush.add(polled);
+      if (wasBlocked) polled.flush();
+    }
+    this.#flushAll();
+    return count;
+  }
+
+  readonly #flushAll = (): void => {
+    this.#flushPlanned = false;
+    for (const polled of this.#toFlush) {
+      this.#toFlush.delete(polled);
+      const wasBlocked = polled.blocked;
+      polled.flush();
+      if (polled.blocked !== wasBlocked && this.#polled.has(polled.fd)) this.watchWritable(polled);
+    }
+  };
+}
