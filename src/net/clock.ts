@@ -5,6 +5,8 @@ export type Timer = object;
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   now(): number;
+  /** Milliseconds since some moment, never set back: for durations. */
+  uptime(): number;
   /** Calls `callback` once after `delayMs`. A pending timer does not keep the process alive. */
   schedule(callback: () => void, delayMs: number): Timer;
   cancel(timer: Timer): void;
@@ -12,6 +14,7 @@ export interface Clock {
 
 export const systemClock: Clock = {
   now: () => Date.now(),
+  uptime: () => performance.now(),
   schedule: (callback, delayMs) => setTimeout(callback, delayMs).unref(),
   cancel: (timer) => clearTimeout(timer as NodeJS.Timeout),
 };

@@ -82,7 +82,7 @@ export const EPOLL_CTL_MOD = 3;
 export const EPOLLIN = 1;
 export const EPOLLOUT = 4;
 /** struct epoll_event: packed on x86-64 alone. */
-export const EPOLL_EVENT =
+export const EPOLL_EVENT: { readonly size: number; readonly events: number; readonly data: number } =
   process.arch === 'x64'
     ? ({ size: 12, events: 0, data: 4 } as const)
     : ({ size: 16, events: 0, data: 8 } as const);

@@ -53,7 +53,8 @@ export class ClientBranch implements ClientTransactionUser {
   final: Message | number | undefined;
   readonly #owner: BranchOwner;
   readonly #forwarding: Forwarding;
-  readonly #request: ForwardableRequest;
+  /** Until the branch has ended: what stays for retransmitted 2xx responses is small. */
+  #request: ForwardableRequest | undefined;
   readonly #isInvite: boolean;
   #endpoints: readonly Endpoint[] = [];
   #routeSet: readonly string[] = [];
@@ -151,8 +152,8 @@ export class ClientBranch implements ClientTransactionUser {
       this.#tryNext();
       return;
     }
-    this.#stopTimer();
     this.final = response;
+    this.#release();
     this.#owner.branchResponse(this, response);
   }
 
@@ -164,7 +165,7 @@ export class ClientBranch implements ClientTransactionUser {
 
   /** The rest of the route set: the target's own Path, then what the request came with. */
   #routes(): readonly string[] {
-    const { routes } = this.#request;
+    const { routes } = this.#request!;
     if (this.target.routes.length === 0) return routes ?? [];
     return routes === undefined ? this.target.routes : [...this.target.routes, ...routes];
   }
@@ -179,7 +180,8 @@ export class ClientBranch implements ClientTransactionUser {
       this.#end(this.#attempt === 1 ? 404 : 503);
       return;
     }
-    const { sender, message } = this.#request;
+    const request = this.#request!;
+    const { sender, message } = request;
     const egress = egressTo(this.#forwarding, endpoint, sender.listener, this.target.listener);
     if (!egress) {
       this.#forwarding.log.debug(
@@ -194,14 +196,14 @@ export class ClientBranch implements ClientTransactionUser {
     this.receiver = { listener: egress.listener, peerAddress: endpoint.address };
     let body: string | undefined;
     try {
-      body = this.#request.exchange?.requestBody(this.mediaBranch, sender, this.receiver);
+      body = request.exchange?.requestBody(this.mediaBranch, sender, this.receiver);
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       this.#forwarding.log.warn({ err: error, callId: message.callId }, 'media cannot be relayed');
       this.#end(mediaStatus(error));
       return;
     }
-    const branch = newBranch(this.#request.loopHash);
+    const branch = newBranch(request.loopHash);
     this.#sentText = this.#write(egress, endpoint, branch, body);
     this.#forwarding.counters.forwarded++;
     this.#transaction = this.#forwarding.layer.send(
@@ -217,9 +219,10 @@ export class ClientBranch implements ClientTransactionUser {
   }
 
   #write(egress: Egress, endpoint: Endpoint, branch: string, body: string | undefined): string {
-    const { message, sender, topVia, removeLines } = this.#request;
+    const request = this.#request!;
+    const { message, sender, topVia, removeLines } = request;
     const { sentBy, listener } = egress;
-    const cookie = this.#request.cookieParams(this.target.flow);
+    const cookie = request.cookieParams(this.target.flow);
     let recordRoutes: readonly string[] = [];
     if (cookie !== undefined) {
       const pair = recordRoutePair(
@@ -235,7 +238,7 @@ export class ClientBranch implements ClientTransactionUser {
     }
     const hop = this.#hop!;
     const rewriteRoutes =
-      this.#request.routes !== undefined || this.target.routes.length > 0 || hop.routes !== this.#routeSet;
+      request.routes !== undefined || this.target.routes.length > 0 || hop.routes !== this.#routeSet;
     return writeForwardedRequest(message, {
       requestUri: hop.requestUri,
       via: `SIP/2.0/UDP ${sentBy.host}:${sentBy.port};rport;branch=${branch}`,
@@ -280,11 +283,21 @@ export class ClientBranch implements ClientTransactionUser {
     this.#timer = undefined;
   }
 
+  #release(): void {
+    this.#stopTimer();
+    this.#request = undefined;
+    this.#transaction = undefined;
+    this.#egress = undefined;
+    this.#hop = undefined;
+    this.#endpoints = [];
+    this.#sentText = '';
+  }
+
   #end(status: number): void {
     if (this.final !== undefined) return;
-    this.#stopTimer();
     this.final = status;
     this.#transaction?.abandon();
+    this.#release();
     this.#owner.branchEnded(this, status);
   }
 }

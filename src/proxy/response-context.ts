@@ -5,6 +5,8 @@ import type { ServerTransaction } from '../sip/transaction/server-transaction.ts
 import { type BranchOwner, ClientBranch, type ForwardableRequest } from './client-branch.ts';
 import { writeForwardedResponse } from './forward-response.ts';
 import type { Forwarding } from './forwarding.ts';
+import type { HopSide } from './media-anchor.ts';
+import type { MediaExchange } from './media-exchange.ts';
 import type { Target } from './target.ts';
 
 /**
@@ -14,7 +16,11 @@ import type { Target } from './target.ts';
 export class ResponseContext implements BranchOwner {
   readonly #forwarding: Forwarding;
   readonly #transaction: ServerTransaction;
-  readonly #request: ForwardableRequest;
+  /** Until the final response is out. */
+  #request: ForwardableRequest | undefined;
+  readonly #method: string;
+  readonly #sender: HopSide;
+  readonly #exchange: MediaExchange | undefined;
   readonly #groups: Target[][];
   readonly #branches: ClientBranch[] = [];
   readonly #toTag: string;
@@ -32,6 +38,9 @@ export class ResponseContext implements BranchOwner {
     this.#forwarding = forwarding;
     this.#transaction = transaction;
     this.#request = request;
+    this.#method = request.message.method;
+    this.#sender = request.sender;
+    this.#exchange = request.exchange;
     this.#groups = groups.map((group) => [...group]);
     this.#toTag = toTag;
   }
@@ -45,7 +54,7 @@ export class ResponseContext implements BranchOwner {
     const first = this.#branches.length;
     for (const target of group) {
       this.#branches.push(
-        new ClientBranch(this, this.#forwarding, this.#request, target, String(this.#branches.length)),
+        new ClientBranch(this, this.#forwarding, this.#request!, target, String(this.#branches.length)),
       );
     }
     this.#open += group.length;
@@ -68,11 +77,12 @@ export class ResponseContext implements BranchOwner {
     if (status < 300) {
       // Every 2xx to an INVITE is forwarded at once, also a second one (16.7 step 5).
       const first = !this.#finalSent;
-      if (!first && this.#transaction.request.method !== 'INVITE') return;
+      if (!first && this.#method !== 'INVITE') return;
+      if (first) this.#endDialog(status);
       this.#finalSent = true;
       this.#forward(branch, response);
       if (first) {
-        this.#endDialog(status);
+        this.#request = undefined;
         this.#groups.length = 0;
         this.#cancelPending();
       }
@@ -87,7 +97,7 @@ export class ResponseContext implements BranchOwner {
 
   #branchDone(branch: ClientBranch, status: number): void {
     this.#open--;
-    this.#request.exchange?.branchFailed(branch.mediaBranch);
+    this.#exchange?.branchFailed(branch.mediaBranch);
     if (this.#finalSent) return;
     if (status >= 600) {
       // 6xx: nobody else shall ring, but the answer waits until the others are done (16.7 step 5).
@@ -102,7 +112,7 @@ export class ResponseContext implements BranchOwner {
 
   #cancelPending(): void {
     // A non-INVITE request cannot be cancelled (RFC 3261 9.1).
-    if (this.#transaction.request.method !== 'INVITE') return;
+    if (this.#method !== 'INVITE') return;
     for (const branch of this.#branches) branch.cancel();
   }
 
@@ -110,16 +120,16 @@ export class ResponseContext implements BranchOwner {
   #sendBest(): void {
     if (this.#finalSent) return;
     this.#finalSent = true;
-    this.#request.exchange?.failed();
+    this.#exchange?.failed();
     let best: ClientBranch | undefined;
     for (const branch of this.#branches) {
       if (!best || rank(branch) < rank(best)) best = branch;
     }
     const final = best?.final;
     const status = statusOf(final) ?? 480;
-    const { request } = this.#transaction;
     this.#endDialog(status);
-    if (status === 408 && typeof final !== 'object' && request.method !== 'INVITE') {
+    this.#request = undefined;
+    if (status === 408 && typeof final !== 'object' && this.#method !== 'INVITE') {
       // RFC 4320 4.2: a 408 to a non-INVITE comes too late to be of use and must not be sent.
       this.#transaction.abandon();
       return;
@@ -150,11 +160,11 @@ export class ResponseContext implements BranchOwner {
   }
 
   #forward(branch: ClientBranch, response: Message, extraHeaders?: string): void {
-    const { sender, exchange } = this.#request;
+    const exchange = this.#exchange;
     let body: string | undefined;
     if (exchange && branch.receiver) {
       try {
-        body = exchange.responseBody(response, branch.mediaBranch, branch.receiver, sender);
+        body = exchange.responseBody(response, branch.mediaBranch, branch.receiver, this.#sender);
       } catch (error) {
         // The answer cannot be relayed. The call goes on without our media rather than half: it is said in the log.
         this.#forwarding.log.warn(
@@ -175,8 +185,8 @@ export class ResponseContext implements BranchOwner {
 
   /** A BYE ends its dialog whatever comes back (RFC 3261 15.1.1), unless it only has to be tried again with credentials. */
   #endDialog(status: number): void {
-    const { request } = this.#transaction;
-    if (request.method === 'BYE' && status !== 401 && status !== 407) this.#forwarding.media?.end(request);
+    if (this.#method !== 'BYE' || status === 401 || status === 407 || !this.#request) return;
+    this.#forwarding.media?.end(this.#request.message);
   }
 
   #respond(status: number): void {

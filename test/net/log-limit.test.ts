@@ -69,6 +69,7 @@ describe('LogLimit', () => {
     let behindMs = 0;
     limit = new LogLimit({
       now: () => clock.now() - behindMs,
+      uptime: () => clock.uptime(),
       schedule: (callback, delayMs) => clock.schedule(callback, delayMs),
       cancel: (timer) => clock.cancel(timer),
     });

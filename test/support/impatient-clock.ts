@@ -18,6 +18,10 @@ export class ImpatientClock implements Clock {
     return this.#now;
   }
 
+  uptime(): number {
+    return this.#now;
+  }
+
   schedule(callback: () => void, delayMs: number): Timer {
     if (delayMs > this.#patienceMs) return {};
     this.waits.push(delayMs);

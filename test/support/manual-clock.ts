@@ -16,6 +16,10 @@ export class ManualClock implements Clock {
     return this.#now;
   }
 
+  uptime(): number {
+    return this.#now;
+  }
+
   schedule(callback: () => void, delayMs: number): Timer {
     const entry: Entry = { at: this.#now + delayMs, order: this.#order++, callback };
     this.#entries.add(entry);

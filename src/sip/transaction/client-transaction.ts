@@ -1,7 +1,7 @@
 import type { Endpoint } from '../../net/address.ts';
-import type { Clock } from '../../net/clock.ts';
 import type { Message } from '../message/message.ts';
 import type { Transport } from '../transport/transport.ts';
+import type { TimerQueues } from './timer-queues.ts';
 import type { TimerValues } from './timers.ts';
 
 /** What a client transaction tells its user. */
@@ -13,7 +13,7 @@ export interface ClientTransactionUser {
 }
 
 export interface ClientTransactionContext {
-  readonly clock: Clock;
+  readonly queues: TimerQueues;
   readonly timers: TimerValues;
   /** Called once, when the transaction is over and its key is free again. */
   terminated(key: string): void;

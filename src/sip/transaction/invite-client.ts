@@ -1,4 +1,6 @@
+import type { Endpoint } from '../../net/address.ts';
 import type { Message } from '../message/message.ts';
+import type { Transport } from '../transport/transport.ts';
 import type {
   ClientTransaction,
   ClientTransactionContext,
@@ -6,32 +8,36 @@ import type {
   OutgoingRequest,
 } from './client-transaction.ts';
 import { buildAck } from './hop-by-hop.ts';
-import { SingleTimer } from './server-transaction.ts';
+import { SingleTimer, type TimerOwner } from './timer-queues.ts';
 import { clientTransactionKey } from './transaction-key.ts';
 
 export type InviteClientState = 'calling' | 'proceeding' | 'completed' | 'accepted' | 'terminated';
 
 /** The INVITE client transaction: RFC 3261 17.1.1 with the Accepted state of RFC 6026 7.2. */
-export class InviteClientTransaction implements ClientTransaction {
+export class InviteClientTransaction implements ClientTransaction, TimerOwner {
   readonly key: string;
   readonly method = 'INVITE';
   #state: InviteClientState = 'calling';
-  readonly #request: OutgoingRequest;
-  readonly #user: ClientTransactionUser;
+  /** What is retransmitted: the INVITE until there is a final response, then the ACK to one that failed. */
+  #text: string | undefined;
+  readonly #transport: Transport;
+  readonly #destination: Endpoint;
+  #user: ClientTransactionUser | undefined;
   readonly #context: ClientTransactionContext;
   /** Timer A. */
-  readonly #retransmit: SingleTimer;
+  readonly #retransmit: SingleTimer = new SingleTimer(this);
+  #interval: number;
   /** Timer B, then D or M. */
-  readonly #end: SingleTimer;
-  #ack: string | undefined;
+  readonly #end: SingleTimer = new SingleTimer(this);
 
   constructor(request: OutgoingRequest, user: ClientTransactionUser, context: ClientTransactionContext) {
     this.key = clientTransactionKey(request.branch, 'INVITE');
-    this.#request = request;
+    this.#text = request.text;
+    this.#transport = request.transport;
+    this.#destination = request.destination;
     this.#user = user;
     this.#context = context;
-    this.#retransmit = new SingleTimer(context.clock);
-    this.#end = new SingleTimer(context.clock);
+    this.#interval = context.timers.t1;
   }
 
   get state(): InviteClientState {
@@ -39,67 +45,71 @@ export class InviteClientTransaction implements ClientTransaction {
   }
 
   start(): void {
-    const { transport, text, destination } = this.#request;
-    const { t1 } = this.#context.timers;
-    this.#end.start(this.#timerB, 64 * t1);
-    if (!transport.reliable) this.#startTimerA(t1);
-    transport.send(text, destination);
+    const { queues, timers } = this.#context;
+    queues.start(this.#end, 64 * timers.t1);
+    if (!this.#transport.reliable) queues.start(this.#retransmit, this.#interval);
+    this.#send();
   }
 
   receive(response: Message): void {
     const { status } = response;
+    const user = this.#user;
     if (this.#state === 'calling' || this.#state === 'proceeding') {
-      this.#retransmit.stop();
+      const { queues, timers } = this.#context;
+      queues.stop(this.#retransmit);
       if (status < 200) {
-        if (this.#state === 'calling') {
-          this.#state = 'proceeding';
-          // Timer B only guards the first response; the proxy's timer C guards the ringing (RFC 3261 16.8).
-          this.#end.stop();
-        }
+        this.#state = 'proceeding';
+        // Timer B only guards the first response; the proxy's timer C guards the ringing (RFC 3261 16.8).
+        queues.stop(this.#end);
       } else if (status < 300) {
         this.#state = 'accepted';
-        this.#end.start(this.#terminate, 64 * this.#context.timers.t1);
+        this.#text = undefined;
+        queues.start(this.#end, 64 * timers.t1);
       } else {
         this.#state = 'completed';
-        this.#ack = buildAck(this.#request.text, response);
-        this.#sendAck();
-        if (this.#request.transport.reliable) this.#terminate();
-        else this.#end.start(this.#terminate, this.#context.timers.timerD);
+        this.#text = buildAck(this.#text!, response);
+        this.#user = undefined;
+        this.#send();
+        if (this.#transport.reliable) this.#terminate();
+        else queues.start(this.#end, timers.timerD);
       }
-      this.#user.response(response);
+      user?.response(response);
       return;
     }
-    if (this.#state === 'completed' && status >= 300) this.#sendAck();
+    if (this.#state === 'completed' && status >= 300) this.#send();
     // RFC 6026 7.2: in Accepted every 2xx goes up, retransmissions and those of other forks too.
-    else if (this.#state === 'accepted' && status >= 200 && status < 300) this.#user.response(response);
+    else if (this.#state === 'accepted' && status >= 200 && status < 300) user?.response(response);
   }
 
   abandon(): void {
     this.#terminate();
   }
 
-  #sendAck(): void {
-    if (this.#ack !== undefined) this.#request.transport.send(this.#ack, this.#request.destination);
+  timerFired(timer: SingleTimer): void {
+    if (timer === this.#end) {
+      const waiting = this.#state === 'calling' ? this.#user : undefined;
+      this.#terminate();
+      // Timer B; D and M end in silence.
+      waiting?.timedOut();
+      return;
+    }
+    if (this.#state !== 'calling') return;
+    this.#send();
+    this.#interval *= 2;
+    this.#context.queues.start(timer, this.#interval);
   }
 
-  #startTimerA(interval: number): void {
-    this.#retransmit.start(() => {
-      if (this.#state !== 'calling') return;
-      this.#request.transport.send(this.#request.text, this.#request.destination);
-      this.#startTimerA(interval * 2);
-    }, interval);
+  #send(): void {
+    if (this.#text !== undefined) this.#transport.send(this.#text, this.#destination);
   }
 
-  readonly #timerB = (): void => {
-    this.#terminate();
-    this.#user.timedOut();
-  };
-
-  readonly #terminate = (): void => {
+  #terminate(): void {
     if (this.#state === 'terminated') return;
     this.#state = 'terminated';
-    this.#retransmit.stop();
-    this.#end.stop();
+    this.#text = undefined;
+    this.#user = undefined;
+    this.#context.queues.stop(this.#retransmit);
+    this.#context.queues.stop(this.#end);
     this.#context.terminated(this.key);
-  };
+  }
 }

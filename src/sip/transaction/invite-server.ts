@@ -2,28 +2,31 @@ import type { Endpoint } from '../../net/address.ts';
 import type { Message } from '../message/message.ts';
 import type { Transport } from '../transport/transport.ts';
 import {
+  forgotten,
   responseDestination,
   type ServerTransaction,
   type ServerTransactionContext,
-  SingleTimer,
 } from './server-transaction.ts';
+import { SingleTimer, type TimerOwner } from './timer-queues.ts';
 
 export type InviteServerState = 'proceeding' | 'completed' | 'accepted' | 'confirmed' | 'terminated';
 
 /** The INVITE server transaction: RFC 3261 17.2.1 with the Accepted state of RFC 6026 7.1. */
-export class InviteServerTransaction implements ServerTransaction {
+export class InviteServerTransaction implements ServerTransaction, TimerOwner {
   readonly key: string;
-  readonly request: Message;
   readonly source: Endpoint;
   readonly transport: Transport;
-  readonly topVia: string | undefined;
+  topVia: string | undefined;
   cancelled: (() => void) | undefined;
+  #request: Message | undefined;
   #state: InviteServerState = 'proceeding';
   readonly #context: ServerTransactionContext;
   readonly #destination: Endpoint;
-  /** Timer G, and then H's remainder, I or L: no two of a kind run where one can follow the other. */
-  readonly #retransmit: SingleTimer;
-  readonly #end: SingleTimer;
+  /** Timer G. */
+  #retransmit: SingleTimer | undefined;
+  #interval = 0;
+  /** Timer H, I or L: no two of them run at once. */
+  readonly #end: SingleTimer = new SingleTimer(this);
   #lastResponse: string | undefined;
 
   constructor(
@@ -35,14 +38,17 @@ export class InviteServerTransaction implements ServerTransaction {
     context: ServerTransactionContext,
   ) {
     this.key = key;
-    this.request = request;
+    this.#request = request;
     this.topVia = topVia;
+    this.cancelled = undefined;
     this.source = source;
     this.transport = transport;
     this.#context = context;
     this.#destination = responseDestination(request, source, transport.reliable);
-    this.#retransmit = new SingleTimer(context.clock);
-    this.#end = new SingleTimer(context.clock);
+  }
+
+  get request(): Message {
+    return this.#request ?? forgotten();
   }
 
   get state(): InviteServerState {
@@ -60,20 +66,26 @@ export class InviteServerTransaction implements ServerTransaction {
         this.#send(text);
         return;
       }
-      const { t1 } = this.#context.timers;
+      const { queues, timers } = this.#context;
+      this.#request = undefined;
+      this.topVia = undefined;
+      this.cancelled = undefined;
+      queues.start(this.#end, 64 * timers.t1);
       if (status < 300) {
         // RFC 6026 7.1: stay for 64*T1 to absorb retransmissions of the INVITE; the UAS core repeats the 2xx.
         this.#state = 'accepted';
         this.#lastResponse = undefined;
         this.#send(text);
-        this.#end.start(this.#terminate, 64 * t1);
         return;
       }
       this.#state = 'completed';
       this.#lastResponse = text;
       this.#send(text);
-      if (!this.transport.reliable) this.#startTimerG(t1);
-      this.#end.start(this.#terminate, 64 * t1);
+      if (!this.transport.reliable) {
+        this.#retransmit = new SingleTimer(this);
+        this.#interval = timers.t1;
+        queues.start(this.#retransmit, this.#interval);
+      }
       return;
     }
     // RFC 6026 7.1: further 2xx, retransmitted or of another fork, pass.
@@ -88,34 +100,38 @@ export class InviteServerTransaction implements ServerTransaction {
 
   acknowledged(): void {
     if (this.#state !== 'completed') return;
+    const { queues, timers } = this.#context;
     this.#state = 'confirmed';
     this.#lastResponse = undefined;
-    this.#retransmit.stop();
+    if (this.#retransmit) queues.stop(this.#retransmit);
     if (this.transport.reliable) this.#terminate();
-    else this.#end.start(this.#terminate, this.#context.timers.t4);
+    else queues.start(this.#end, timers.t4);
   }
 
   abandon(): void {
     this.#terminate();
   }
 
-  #startTimerG(interval: number): void {
-    this.#retransmit.start(() => {
-      if (this.#state !== 'completed' || this.#lastResponse === undefined) return;
+  timerFired(timer: SingleTimer): void {
+    if (timer === this.#end) {
+      this.#terminate();
+    } else if (this.#state === 'completed' && this.#lastResponse !== undefined) {
       this.#send(this.#lastResponse);
-      this.#startTimerG(Math.min(interval * 2, this.#context.timers.t2));
-    }, interval);
+      this.#interval = Math.min(this.#interval * 2, this.#context.timers.t2);
+      this.#context.queues.start(timer, this.#interval);
+    }
   }
 
   #send(text: string): void {
     this.transport.send(text, this.#destination);
   }
 
-  readonly #terminate = (): void => {
+  #terminate(): void {
     if (this.#state === 'terminated') return;
     this.#state = 'terminated';
-    this.#retransmit.stop();
-    this.#end.stop();
+    const { queues } = this.#context;
+    if (this.#retransmit) queues.stop(this.#retransmit);
+    queues.stop(this.#end);
     this.#context.terminated(this.key);
-  };
+  }
 }

@@ -5,23 +5,25 @@ import type {
   ClientTransactionUser,
   OutgoingRequest,
 } from './client-transaction.ts';
-import { SingleTimer } from './server-transaction.ts';
+import { SingleTimer, type TimerOwner } from './timer-queues.ts';
 import { clientTransactionKey } from './transaction-key.ts';
 
 export type NonInviteClientState = 'trying' | 'proceeding' | 'completed' | 'terminated';
 
 /** The non-INVITE client transaction (RFC 3261 17.1.2). */
-export class NonInviteClientTransaction implements ClientTransaction {
+export class NonInviteClientTransaction implements ClientTransaction, TimerOwner {
   readonly key: string;
   readonly method: string;
   #state: NonInviteClientState = 'trying';
-  readonly #request: OutgoingRequest;
-  readonly #user: ClientTransactionUser;
+  /** Until the final response. */
+  #request: OutgoingRequest | undefined;
+  #user: ClientTransactionUser | undefined;
   readonly #context: ClientTransactionContext;
   /** Timer E. */
-  readonly #retransmit: SingleTimer;
+  readonly #retransmit: SingleTimer = new SingleTimer(this);
+  #interval: number;
   /** Timer F, then K. */
-  readonly #end: SingleTimer;
+  readonly #end: SingleTimer = new SingleTimer(this);
 
   constructor(request: OutgoingRequest, user: ClientTransactionUser, context: ClientTransactionContext) {
     this.key = clientTransactionKey(request.branch, request.method);
@@ -29,8 +31,7 @@ export class NonInviteClientTransaction implements ClientTransaction {
     this.#request = request;
     this.#user = user;
     this.#context = context;
-    this.#retransmit = new SingleTimer(context.clock);
-    this.#end = new SingleTimer(context.clock);
+    this.#interval = context.timers.t1;
   }
 
   get state(): NonInviteClientState {
@@ -38,50 +39,58 @@ export class NonInviteClientTransaction implements ClientTransaction {
   }
 
   start(): void {
-    const { transport, text, destination } = this.#request;
-    const { t1 } = this.#context.timers;
-    this.#end.start(this.#timerF, 64 * t1);
-    if (!transport.reliable) this.#startTimerE(t1);
+    const { transport, text, destination } = this.#request!;
+    const { queues, timers } = this.#context;
+    queues.start(this.#end, 64 * timers.t1);
+    if (!transport.reliable) queues.start(this.#retransmit, this.#interval);
     transport.send(text, destination);
   }
 
   receive(response: Message): void {
     if (this.#state === 'completed' || this.#state === 'terminated') return;
+    const user = this.#user;
     if (response.status < 200) {
       this.#state = 'proceeding';
     } else {
+      const { queues, timers } = this.#context;
+      const { reliable } = this.#request!.transport;
       this.#state = 'completed';
-      this.#retransmit.stop();
-      if (this.#request.transport.reliable) this.#terminate();
-      else this.#end.start(this.#terminate, this.#context.timers.t4);
+      this.#request = undefined;
+      this.#user = undefined;
+      queues.stop(this.#retransmit);
+      if (reliable) this.#terminate();
+      else queues.start(this.#end, timers.t4);
     }
-    this.#user.response(response);
+    user?.response(response);
   }
 
   abandon(): void {
     this.#terminate();
   }
 
-  #startTimerE(interval: number): void {
-    this.#retransmit.start(() => {
-      const { transport, text, destination } = this.#request;
-      transport.send(text, destination);
-      const { t2 } = this.#context.timers;
-      // In Proceeding the interval is T2 (RFC 3261 17.1.2.2).
-      this.#startTimerE(this.#state === 'proceeding' ? t2 : Math.min(interval * 2, t2));
-    }, interval);
+  timerFired(timer: SingleTimer): void {
+    const request = this.#request;
+    if (timer === this.#end || !request) {
+      const user = this.#user;
+      this.#terminate();
+      // Timer F. After a final response it was timer K, and nobody waits.
+      user?.timedOut();
+      return;
+    }
+    request.transport.send(request.text, request.destination);
+    const { queues, timers } = this.#context;
+    // In Proceeding the interval is T2 (RFC 3261 17.1.2.2).
+    this.#interval = this.#state === 'proceeding' ? timers.t2 : Math.min(this.#interval * 2, timers.t2);
+    queues.start(timer, this.#interval);
   }
 
-  readonly #timerF = (): void => {
-    this.#terminate();
-    this.#user.timedOut();
-  };
-
-  readonly #terminate = (): void => {
+  #terminate(): void {
     if (this.#state === 'terminated') return;
     this.#state = 'terminated';
-    this.#retransmit.stop();
-    this.#end.stop();
+    this.#request = undefined;
+    this.#user = undefined;
+    this.#context.queues.stop(this.#retransmit);
+    this.#context.queues.stop(this.#end);
     this.#context.terminated(this.key);
-  };
+  }
 }

@@ -2,26 +2,28 @@ import type { Endpoint } from '../../net/address.ts';
 import type { Message } from '../message/message.ts';
 import type { Transport } from '../transport/transport.ts';
 import {
+  forgotten,
   responseDestination,
   type ServerTransaction,
   type ServerTransactionContext,
-  SingleTimer,
 } from './server-transaction.ts';
+import { SingleTimer, type TimerOwner } from './timer-queues.ts';
 
 export type NonInviteServerState = 'trying' | 'proceeding' | 'completed' | 'terminated';
 
 /** The non-INVITE server transaction (RFC 3261 17.2.2). */
-export class NonInviteServerTransaction implements ServerTransaction {
+export class NonInviteServerTransaction implements ServerTransaction, TimerOwner {
   readonly key: string;
-  readonly request: Message;
   readonly source: Endpoint;
   readonly transport: Transport;
-  readonly topVia: string | undefined;
+  topVia: string | undefined;
+  /** Nobody cancels anything but an INVITE (RFC 3261 9.1). */
   cancelled: (() => void) | undefined;
+  #request: Message | undefined;
   #state: NonInviteServerState = 'trying';
   readonly #context: ServerTransactionContext;
   readonly #destination: Endpoint;
-  readonly #timerJ: SingleTimer;
+  readonly #timerJ: SingleTimer = new SingleTimer(this);
   #lastResponse: string | undefined;
 
   constructor(
@@ -33,13 +35,17 @@ export class NonInviteServerTransaction implements ServerTransaction {
     context: ServerTransactionContext,
   ) {
     this.key = key;
-    this.request = request;
+    this.#request = request;
     this.topVia = topVia;
+    this.cancelled = undefined;
     this.source = source;
     this.transport = transport;
     this.#context = context;
     this.#destination = responseDestination(request, source, transport.reliable);
-    this.#timerJ = new SingleTimer(context.clock);
+  }
+
+  get request(): Message {
+    return this.#request ?? forgotten();
   }
 
   get state(): NonInviteServerState {
@@ -59,8 +65,10 @@ export class NonInviteServerTransaction implements ServerTransaction {
       return;
     }
     this.#state = 'completed';
+    this.#request = undefined;
+    this.topVia = undefined;
     if (this.transport.reliable) this.#terminate();
-    else this.#timerJ.start(this.#terminate, 64 * this.#context.timers.t1);
+    else this.#context.queues.start(this.#timerJ, 64 * this.#context.timers.t1);
   }
 
   retransmitted(): void {
@@ -74,10 +82,14 @@ export class NonInviteServerTransaction implements ServerTransaction {
     this.#terminate();
   }
 
-  readonly #terminate = (): void => {
+  timerFired(): void {
+    this.#terminate();
+  }
+
+  #terminate(): void {
     if (this.#state === 'terminated') return;
     this.#state = 'terminated';
-    this.#timerJ.stop();
+    this.#context.queues.stop(this.#timerJ);
     this.#context.terminated(this.key);
-  };
+  }
 }

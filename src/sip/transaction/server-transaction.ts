@@ -1,14 +1,14 @@
 import type { Endpoint } from '../../net/address.ts';
 import { familyOf, isUnspecified, normalizeHost } from '../../net/address.ts';
-import type { Clock, Timer } from '../../net/clock.ts';
 import type { Message } from '../message/message.ts';
 import { paramValue } from '../message/params.ts';
 import type { Transport } from '../transport/transport.ts';
+import type { TimerQueues } from './timer-queues.ts';
 import type { TimerValues } from './timers.ts';
 
 /** What a server transaction needs of its surroundings. */
 export interface ServerTransactionContext {
-  readonly clock: Clock;
+  readonly queues: TimerQueues;
   readonly timers: TimerValues;
   /** Called once, when the transaction is over and its key is free again. */
   terminated(key: string): void;
@@ -17,10 +17,11 @@ export interface ServerTransactionContext {
 /** The transaction that a request opened with us (RFC 3261 17.2). */
 export interface ServerTransaction {
   readonly key: string;
+  /** Until the final response: then it is forgotten, and asking for it throws. */
   readonly request: Message;
   readonly source: Endpoint;
   readonly transport: Transport;
-  /** The top Via hop as it goes on and comes back: with `received` and `rport` where they were due. */
+  /** Until the final response: the top Via hop as it goes on and comes back: with `received` and `rport` where they were due. */
   readonly topVia: string | undefined;
   /** Set by the transaction user: called when a CANCEL for it comes before it is completed. */
   cancelled: (() => void) | undefined;
@@ -56,23 +57,7 @@ function reachesEverybody(address: string): boolean {
   return address === '255.255.255.255' || isUnspecified(address);
 }
 
-/** A timer that is at most once pending. */
-export class SingleTimer {
-  readonly #clock: Clock;
-  #timer: Timer | undefined;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  start(callback: () => void, delayMs: number): void {
-    if (this.#timer !== undefined) this.#clock.cancel(this.#timer);
-    this.#timer = this.#clock.schedule(callback, delayMs);
-  }
-
-  stop(): void {
-    if (this.#timer === undefined) return;
-    this.#clock.cancel(this.#timer);
-    this.#timer = undefined;
-  }
+/** What a completed transaction says when somebody asks for its request. */
+export function forgotten(): never {
+  throw new Error('the request of a completed transaction was forgotten');
 }

@@ -10,6 +10,7 @@ import { InviteServerTransaction } from './invite-server.ts';
 import { NonInviteClientTransaction } from './non-invite-client.ts';
 import { NonInviteServerTransaction } from './non-invite-server.ts';
 import type { ServerTransaction } from './server-transaction.ts';
+import { TimerQueues } from './timer-queues.ts';
 import { rfcTimers, type TimerValues } from './timers.ts';
 import { clientTransactionKey, serverTransactionKey } from './transaction-key.ts';
 
@@ -43,6 +44,7 @@ export interface TransactionCounters {
 export class TransactionLayer {
   readonly #servers = new Map<string, ServerTransaction>();
   readonly #clients = new Map<string, ClientTransaction>();
+  readonly #queues: TimerQueues;
   readonly #user: TransactionUser;
   readonly #maxServers: number;
   readonly #serverContext;
@@ -59,13 +61,15 @@ export class TransactionLayer {
     const { clock, timers = rfcTimers } = options;
     this.#user = options.user;
     this.#maxServers = options.maxServerTransactions ?? 500_000;
+    this.#queues = new TimerQueues(clock);
+    const queues = this.#queues;
     this.#serverContext = {
-      clock,
+      queues,
       timers,
       terminated: (key: string): void => void this.#servers.delete(key),
     };
     this.#clientContext = {
-      clock,
+      queues,
       timers,
       terminated: (key: string): void => void this.#clients.delete(key),
     };
@@ -77,6 +81,11 @@ export class TransactionLayer {
 
   get clientTransactions(): number {
     return this.#clients.size;
+  }
+
+  /** Retransmissions and ends that are due some time. */
+  get pendingTimers(): number {
+    return this.#queues.pending;
   }
 
   /** The entry for transports. */

@@ -289,9 +289,9 @@ for (const implementation of ['batched', 'dgram'] as const) {
     });
 
     test('gives its descriptor and its port back', async (t) => {
-      const warm = await openOn(t, '127.0.0.1', () => undefined);
-      await warm.close();
-      await new Promise((resolve) => setImmediate(resolve));
+      const idle = socketsOpen();
+      // With the first socket what all of them share is opened.
+      const first = await openOn(t, '127.0.0.1', () => undefined);
       const before = socketsOpen();
       const transports: Transport[] = [];
       for (let i = 0; i < 20; i++) transports.push(await openOn(t, '127.0.0.1', () => undefined));
@@ -299,6 +299,9 @@ for (const implementation of ['batched', 'dgram'] as const) {
       const { bound } = transports[0]!.listener;
       await Promise.all(transports.map((transport) => transport.close()));
       assert.equal(socketsOpen(), before);
+      await first.close();
+      await new Promise((resolve) => setImmediate(resolve));
+      assert.equal(socketsOpen(), idle);
       const again = await openUdp(listenerOn(bound.address, bound.port), () => undefined, {
         log: new CollectedLog(),
         implementation,
