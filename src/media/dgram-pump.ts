@@ -42,7 +42,11 @@ export class DgramPump implements Pump {
         break;
       case 'link': {
         const channel = this.#channels.get(command[1]);
-        if (channel) channel.peer = this.#channels.get(command[2]);
+        if (!channel) break;
+        const { peer } = channel;
+        if (command[2] >= 0) channel.peer = this.#channels.get(command[2]);
+        // What came before the end is still read, in this turn of the loop, and forwarded.
+        else setImmediate(() => channel.peer === peer && (channel.peer = undefined));
         break;
       }
       case 'aim': {
@@ -66,16 +70,13 @@ export class DgramPump implements Pump {
       }
       case 'close': {
         const slot = command[1];
-        const channel = this.#channels.get(slot);
-        this.#channels.delete(slot);
-        if (channel) channel.socket.close(() => this.#report(['closed', slot]));
-        else this.#report(['closed', slot]);
+        setImmediate(() => this.#close(slot));
         break;
       }
       case 'sync': {
-        // A closing socket reports in a later turn of the loop, before this immediate.
+        // A socket that closes in this turn of the loop reports before the next turn's immediates.
         const ticket = command[1];
-        setImmediate(() => this.#report(['done', ticket]));
+        setImmediate(() => setImmediate(() => this.#report(['done', ticket])));
         break;
       }
       case 'stop':
@@ -103,6 +104,13 @@ export class DgramPump implements Pump {
     socket.on('message', (packet, source) => this.#forward(channel, packet, source));
     this.#channels.set(slot, channel);
     socket.bind({ address, port, exclusive: true });
+  }
+
+  #close(slot: number): void {
+    const channel = this.#channels.get(slot);
+    this.#channels.delete(slot);
+    if (channel) channel.socket.close(() => this.#report(['closed', slot]));
+    else this.#report(['closed', slot]);
   }
 
   #forward(channel: Channel, packet: Buffer, source: RemoteInfo): void {

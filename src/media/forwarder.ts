@@ -174,6 +174,14 @@ export class Forwarder {
     return totals;
   }
 
+  /**
+   * Hands over at once what was asked for. A message that leaves afterwards is answered with packets that find
+   * everything in place, however busy the two threads are.
+   */
+  deliver(): void {
+    this.#thread?.deliver();
+  }
+
   /** Resolves when all that was asked for so far is done. */
   flush(): Promise<void> {
     if (!this.#thread) return Promise.resolve();

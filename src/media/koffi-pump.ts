@@ -14,6 +14,8 @@ const eventBytes = process.arch === 'x64' ? 12 : 16;
 const eventData = eventBytes - 8;
 /** Packets handled between two looks at the commands. */
 const eventsPerWait = 256;
+/** What is read at most of a socket that is about to lose its peer: a second of audio. */
+const drainedPackets = 50;
 /** Stands for the eventfd in the epoll set. */
 const wakeSlot = 0xffff_ffff;
 /** Only a backstop: commands and packets wake the loop. */
@@ -62,19 +64,29 @@ export class KoffiPump implements Pump {
     while (!this.#stopped) {
       const ready = this.#libc.epoll_wait(epollFd, this.#arenaAddress + eventsAt, eventsPerWait, idleWaitMs);
       if (ready <= 0) continue;
+      // Commands first: a packet that answers an SDP must not overtake what that SDP told the relay.
+      for (let i = 0; i < ready; i++) if (this.#slotOf(i) === wakeSlot) this.#runCommands();
       const now = Date.now();
-      let woken = false;
       for (let i = 0; i < ready; i++) {
-        const slot = this.#arena.getUint32(eventsAt + i * eventBytes + eventData, true);
-        if (slot === wakeSlot) woken = true;
-        else this.#forward(slot, now);
+        const slot = this.#slotOf(i);
+        if (slot !== wakeSlot && this.#fds[slot]! >= 0) this.#forward(slot, now);
       }
-      // After the packets, so that no slot of this round is closed under them.
-      if (woken) this.#runCommands();
     }
   }
 
-  #forward(slot: number, now: number): void {
+  /** The slot of an event of this round. */
+  #slotOf(index: number): number {
+    return this.#arena.getUint32(eventsAt + index * eventBytes + eventData, true);
+  }
+
+  /** What came before a stream ends is still forwarded: the command may have overtaken it. */
+  #drain(slot: number): void {
+    const now = Date.now();
+    for (let n = 0; n < drainedPackets && this.#forward(slot, now); n++);
+  }
+
+  /** False where no packet waits. */
+  #forward(slot: number, now: number): boolean {
     const libc = this.#libc;
     const arena = this.#arenaAddress;
     this.#arenaWords[sourceLengthAt >> 2] = sockaddrBytes;
@@ -86,16 +98,16 @@ export class KoffiPump implements Pump {
       arena + sourceAt,
       arena + sourceLengthAt,
     );
-    if (size < 0) return;
+    if (size < 0) return false;
     const at = this.#table.base(slot);
     if (size === 0) {
       this.#values[at + counter.undeliverable]!++;
-      return;
+      return true;
     }
     if (!this.#fromRemote(slot)) {
       if (!mayLearn(this.#flags[slot]!, this.#packet[0]!)) {
         this.#values[at + counter.strangers]!++;
-        return;
+        return true;
       }
       this.#learn(slot);
     }
@@ -109,9 +121,11 @@ export class KoffiPump implements Pump {
     if (peer >= 0 && (this.#flags[peer]! & (latchBit.aimed | latchBit.muted)) === latchBit.aimed) {
       const target = this.#tableAddress + peer * slotBytes + remoteOffset;
       const length = this.#remoteLengths[peer]!;
-      if (libc.sendto(this.#fds[peer]!, arena + bufferAt, size, msgDontWait, target, length) >= 0) return;
+      if (libc.sendto(this.#fds[peer]!, arena + bufferAt, size, msgDontWait, target, length) >= 0)
+        return true;
     }
     this.#values[at + counter.undeliverable]!++;
+    return true;
   }
 
   /** Compares family, port and address; the flow label and the zone of IPv6 may differ. */
@@ -159,6 +173,7 @@ export class KoffiPump implements Pump {
         break;
       }
       case 'link':
+        if (command[2] < 0 && this.#peers[command[1]]! >= 0) this.#drain(command[1]);
         this.#peers[command[1]] = command[2];
         break;
       case 'aim': {

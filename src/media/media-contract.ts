@@ -59,7 +59,8 @@ export interface MediaSession {
   /**
    * Rewrites a session description on its way through: addresses and ports become those of the leg that faces
    * the receiver, the sender's own become the remote of the leg that faces the sender. On an offer the ports of
-   * both legs are bound before it returns. `branch` names one callee of a fork; the caller has one leg for all.
+   * both legs are bound before it returns. An offer inside the call (its branch has an answer already) changes
+   * nothing until its own answer comes. Once it returns, no packet can overtake what the SDP said. `branch` names one callee of a fork; the caller has one leg for all.
    * Throws MediaError (`media.sdp-unusable`, `media.ports-exhausted`, …); nothing has changed then.
    */
   rewrite(
@@ -70,6 +71,8 @@ export interface MediaSession {
     facingSender: MediaIdentity,
     facingReceiver: MediaIdentity,
   ): string;
+  /** The offer that this party made inside the call was refused: the media stays as it was before. */
+  rollBack(branch: string, party: Party): void;
   /** A branch of a fork failed: its callee leg is closed. */
   dropBranch(branch: string): void;
   /** The branch that won: all other callee legs are closed. */
@@ -80,6 +83,8 @@ export interface MediaSession {
 }
 
 export interface MediaRelay {
+  /** No SDP may point packets at these, such as the SIP listeners by all their names; replaces those before. */
+  protect(endpoints: readonly Endpoint[]): void;
   /** `id` is for logs. Throws nothing. */
   createSession(id: string, events: MediaSessionEvents): MediaSession;
   readonly stats: MediaStats;

@@ -9,8 +9,8 @@ import type { StreamRemote } from './stream-remote.ts';
 export interface LegContext extends PairContext {
   readonly learningWindowMs: number;
   readonly ownPorts: OwnPorts<MediaLeg>;
-  /** Ports of this host that no SDP may point at. */
-  readonly protectedPorts: ReadonlySet<number>;
+  /** True for an endpoint of this host that no SDP may point at. */
+  isProtected(endpoint: Endpoint): boolean;
 }
 
 /**
@@ -21,6 +21,8 @@ export class MediaLeg {
   readonly branch: string;
   /** By position of the `m=` line. */
   readonly pairs: (PortPair | undefined)[] = [];
+  /** Pairs that an offer inside the call asked for and that are not answered yet: new streams, other addresses. */
+  readonly offered: (PortPair | undefined)[] = [];
   /** True where the side's last SDP sends or receives nothing both ways on any stream. */
   held = false;
   /** Legs of other sessions that this one is pointed at, and the reverse: two calls that meet here. */
@@ -54,24 +56,37 @@ export class MediaLeg {
     }, learningWindowMs);
   }
 
-  /** Puts a pair in its place; the one before, on another address, is closed. */
-  setStream(index: number, pair: PortPair): void {
-    this.closeStream(index);
-    this.pairs[index] = pair;
+  /** The pair that a description written now names. */
+  pairAt(index: number): PortPair | undefined {
+    return this.offered[index] ?? this.pairs[index];
+  }
+
+  /** Offered pairs take their places; those before, on other addresses, are closed. */
+  acceptOffered(): void {
+    this.offered.forEach((pair, index) => {
+      if (!pair) return;
+      this.closeStream(index);
+      this.pairs[index] = pair;
+    });
+    this.offered.length = 0;
+  }
+
+  /** Offered pairs are closed again. */
+  dropOffered(): void {
+    for (const pair of this.offered) if (pair) this.#closePair(pair);
+    this.offered.length = 0;
   }
 
   closeStream(index: number): void {
     const pair = this.pairs[index];
-    if (!pair) return;
-    for (const name of this.#names) this.#context.ownPorts.remove(name, pair.port, this);
-    pair.close();
+    if (pair) this.#closePair(pair);
     this.pairs[index] = undefined;
   }
 
   /** The ports stand in an SDP under this identity: another call's SDP may lead back to them. */
   announce(identity: MediaIdentity): void {
     this.#names.add(normalizeHost(identity.boundAddress)).add(normalizeHost(identity.advertisedAddress));
-    for (const pair of this.pairs) {
+    for (const pair of [...this.pairs, ...this.offered]) {
       if (!pair) continue;
       for (const name of this.#names) this.#context.ownPorts.add(name, pair.port, pair.boundAddress, this);
     }
@@ -84,13 +99,8 @@ export class MediaLeg {
    */
   resolve(endpoint: Endpoint | undefined): Endpoint | undefined {
     if (!endpoint) return undefined;
-    const { ownPorts, protectedPorts } = this.#context;
-    const own = ownPorts.find(endpoint);
-    if (!own) {
-      return ownPorts.isOwnAddress(endpoint.address) && protectedPorts.has(endpoint.port)
-        ? undefined
-        : endpoint;
-    }
+    const own = this.#context.ownPorts.find(endpoint);
+    if (!own) return this.#context.isProtected(endpoint) ? undefined : endpoint;
     if (closesRing(this, own.owner)) return undefined;
     this.links.add(own.owner);
     own.owner.links.add(this);
@@ -104,8 +114,14 @@ export class MediaLeg {
       this.closeStream(index);
     });
     this.pairs.length = 0;
+    this.dropOffered();
     for (const other of this.links) other.links.delete(this);
     this.links.clear();
+  }
+
+  #closePair(pair: PortPair): void {
+    for (const name of this.#names) this.#context.ownPorts.remove(name, pair.port, this);
+    pair.close();
   }
 }
 

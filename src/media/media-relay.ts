@@ -1,3 +1,4 @@
+import { type Endpoint, normalizeHost } from '../net/address.ts';
 import type { Clock } from '../net/clock.ts';
 import { Forwarder } from './forwarder.ts';
 import { loadLibc } from './libc.ts';
@@ -27,7 +28,7 @@ export interface MediaRelayOptions {
   readonly holdSilenceMs?: number;
   /** How long after an offer or an answer another source may take over. Default 10,000. */
   readonly learningWindowMs?: number;
-  /** Ports of this host that no SDP may point packets at, such as SIP's. Default 5060 and 5061. */
+  /** Ports that no SDP may point packets at on any address of the relay; see `protect` for others. Default 5060 and 5061. */
   readonly protectedPorts?: readonly number[];
 }
 
@@ -79,19 +80,25 @@ class UserSpaceRelay implements MediaRelay {
   readonly #forwarder: Forwarder;
   readonly #context: SessionContext;
   readonly #sessions = new Set<RelayedSession>();
+  /** `address port` */
+  #protected: ReadonlySet<string> = new Set();
   #closed: Promise<void> | undefined;
 
   constructor(forwarder: Forwarder, range: PortRange, options: MediaRelayOptions) {
     const { clock, log } = options;
     const pools = new Map<string, PortPool>();
+    const ownPorts = new OwnPorts<MediaLeg>();
+    const ports = new Set(options.protectedPorts ?? [5060, 5061]);
     this.#forwarder = forwarder;
     this.#context = {
       forwarder,
       clock,
       log,
       learningWindowMs: options.learningWindowMs ?? 10_000,
-      ownPorts: new OwnPorts<MediaLeg>(),
-      protectedPorts: new Set(options.protectedPorts ?? [5060, 5061]),
+      ownPorts,
+      isProtected: (endpoint) =>
+        this.#protected.has(nameOf(endpoint)) ||
+        (ports.has(endpoint.port) && ownPorts.isOwnAddress(endpoint.address)),
       silence: new SilenceWatch(clock, options.silenceMs ?? 60_000, options.holdSilenceMs ?? 1_800_000),
       poolFor: (boundAddress) => {
         let pool = pools.get(boundAddress);
@@ -109,6 +116,10 @@ class UserSpaceRelay implements MediaRelay {
     if (this.#closed !== undefined) session.close();
     else this.#sessions.add(session);
     return session;
+  }
+
+  protect(endpoints: readonly Endpoint[]): void {
+    this.#protected = new Set(endpoints.map(nameOf));
   }
 
   get stats(): MediaStats {
@@ -144,4 +155,8 @@ class UserSpaceRelay implements MediaRelay {
     }
     return this.#closed;
   }
+}
+
+function nameOf({ address, port }: Endpoint): string {
+  return `${normalizeHost(address)} ${port}`;
 }

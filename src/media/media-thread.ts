@@ -62,8 +62,17 @@ export class MediaThread {
 
   /** Commands of one turn travel together: one message, one wake. */
   tell(command: Command): void {
-    if (this.#queue.length === 0) queueMicrotask(() => this.#send());
+    if (this.#queue.length === 0) queueMicrotask(() => this.deliver());
     this.#queue.push(command);
+  }
+
+  /** Hands over at once what was told: whatever is sent after this finds the thread informed. */
+  deliver(): void {
+    if (this.#queue.length === 0) return;
+    const commands = this.#queue;
+    this.#queue = [];
+    this.#port.postMessage(commands);
+    this.#source.wake();
   }
 
   /** Whether the process waits for reports. */
@@ -85,13 +94,6 @@ export class MediaThread {
     void this.#worker.terminate();
     this.#source.wake();
     await this.#exited;
-  }
-
-  #send(): void {
-    const commands = this.#queue;
-    this.#queue = [];
-    this.#port.postMessage(commands);
-    this.#source.wake();
   }
 
   /** The thread sits in a system call: without this the end of the process waits for its next packet. */

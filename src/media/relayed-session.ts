@@ -1,7 +1,5 @@
-import { parseSessionDescription } from '../sdp/parse-session-description.ts';
 import { readdress, type SectionPort } from '../sdp/readdress.ts';
-import { SdpError } from '../sdp/sdp-error.ts';
-import { connectionOf, type MediaSection, type SessionDescription } from '../sdp/session-description.ts';
+import type { SessionDescription } from '../sdp/session-description.ts';
 import type {
   MediaIdentity,
   MediaSession,
@@ -12,9 +10,11 @@ import type {
 import { MediaError } from './media-error.ts';
 import { type LegContext, MediaLeg } from './media-leg.ts';
 import type { MediaLog } from './media-log.ts';
+import { OpenOffers } from './open-offers.ts';
 import { PortPair } from './port-pair.ts';
+import { readDescription } from './read-description.ts';
 import type { Listened, SilenceWatch } from './silence-watch.ts';
-import { isHeld, isRelayed, remoteOf } from './stream-remote.ts';
+import { isActive, isHeld, isRelayed, remoteOf, type StreamRemote } from './stream-remote.ts';
 
 /** What a session needs from the relay. */
 export interface SessionContext extends LegContext {
@@ -35,6 +35,7 @@ export class RelayedSession implements MediaSession, Listened {
   readonly #callees = new Map<string, MediaLeg>();
   /** Branches that have an answer, the latest last. */
   readonly #answered = new Set<string>();
+  readonly #openOffers = new OpenOffers();
   #settled: string | undefined;
   #closed = false;
 
@@ -84,27 +85,40 @@ export class RelayedSession implements MediaSession, Listened {
 
     const ports = description.media.map((section, index): SectionPort => {
       if (!isRelayed(section)) return 'untouched';
-      return section.port === 0 ? 0 : (receiver.pairs[index]?.port ?? 0);
+      return section.port === 0 ? 0 : (receiver.pairAt(index)?.port ?? 0);
     });
-    sender.setRemotes(
-      description.media.map((section, index) => {
-        const pair = sender.pairs[index];
-        return pair && isActive(section) ? remoteOf(description, section, pair.boundAddress) : undefined;
-      }),
-    );
+    const remotes = description.media.map((section, index) => {
+      const pair = sender.pairAt(index);
+      return pair && isActive(section) ? remoteOf(description, section, pair.boundAddress) : undefined;
+    });
     const active = description.media.filter(isActive);
-    sender.held = active.length > 0 && active.every((section) => isHeld(description, section));
+    const held = active.length > 0 && active.every((section) => isHeld(description, section));
     if (kind === 'answer') {
+      const offer = this.#openOffers.take(branch, from === 'caller' ? 'callee' : 'caller');
+      if (offer) {
+        caller.acceptOffered();
+        callee.acceptOffered();
+        point(receiver, offer.remotes, offer.held);
+      }
+      point(sender, remotes, held);
       this.#releaseRefused(description, caller, callee);
       this.#answered.delete(branch);
       this.#answered.add(branch);
-    }
+    } else if (this.#answered.has(branch)) this.#openOffers.put(branch, from, { remotes, held });
+    else point(sender, remotes, held);
     this.#relink();
+    this.#context.forwarder.deliver();
     this.#context.silence.touch(this);
     return readdress(description, facingReceiver.advertisedAddress, ports);
   }
 
+  rollBack(branch: string, party: Party): void {
+    if (!this.#openOffers.take(branch, party) || !this.#openOffers.none) return;
+    for (const leg of this.#legs()) leg.dropOffered();
+  }
+
   dropBranch(branch: string): void {
+    for (const party of ['caller', 'callee'] as const) this.rollBack(branch, party);
     this.#callees.get(branch)?.close();
     this.#callees.delete(branch);
     this.#answered.delete(branch);
@@ -116,6 +130,7 @@ export class RelayedSession implements MediaSession, Listened {
     this.#settled = branch;
     for (const other of [...this.#callees.keys()]) if (other !== branch) this.dropBranch(other);
     this.#relink();
+    this.#context.forwarder.deliver();
     this.#context.silence.touch(this);
   }
 
@@ -204,7 +219,7 @@ export class RelayedSession implements MediaSession, Listened {
           [caller, callerIdentity],
           [callee, calleeIdentity],
         ] as const) {
-          if (leg.pairs[index]?.boundAddress === identity.boundAddress) continue;
+          if (leg.pairAt(index)?.boundAddress === identity.boundAddress) continue;
           opened.push({ leg, index, pair: PortPair.open(this.#context, identity.boundAddress) });
         }
       });
@@ -212,7 +227,11 @@ export class RelayedSession implements MediaSession, Listened {
       for (const { pair } of opened) pair.close();
       throw error;
     }
-    for (const { leg, index, pair } of opened) leg.setStream(index, pair);
+    for (const { leg, index, pair } of opened) leg.offered[index] = pair;
+    if (!this.#answered.has(branch)) {
+      caller.acceptOffered();
+      callee.acceptOffered();
+    }
     this.#caller = caller;
     this.#callees.set(branch, callee);
   }
@@ -233,35 +252,22 @@ export class RelayedSession implements MediaSession, Listened {
     const caller = this.#caller;
     if (!caller) return;
     const chosen = this.#callees.get(this.#settled ?? [...this.#answered].at(-1) ?? '\0');
-    caller.pairs.forEach((pair, index) => {
-      pair?.sendVia(chosen?.pairs[index]);
-    });
-    for (const callee of this.#callees.values()) {
-      callee.pairs.forEach((pair, index) => {
-        pair?.sendVia(caller.pairs[index]);
+    for (const pairs of [caller.pairs, caller.offered]) {
+      pairs.forEach((pair, index) => {
+        pair?.sendVia(chosen?.pairs[index]);
       });
     }
-  }
-}
-
-function isActive(section: MediaSection): boolean {
-  return section.port !== 0 && isRelayed(section);
-}
-
-function readDescription(sdp: string): SessionDescription {
-  try {
-    const description = parseSessionDescription(sdp);
-    for (const section of description.media) {
-      if (isActive(section) && !connectionOf(description, section)) {
-        throw new SdpError(
-          'sdp.connection-missing',
-          `The ${section.media} stream has no c= line (RFC 8866 5.7).`,
-        );
+    for (const { pairs, offered } of this.#callees.values()) {
+      for (const mine of [pairs, offered]) {
+        mine.forEach((pair, index) => {
+          pair?.sendVia(caller.pairs[index]);
+        });
       }
     }
-    return description;
-  } catch (error) {
-    if (!(error instanceof SdpError)) throw error;
-    throw new MediaError('media.sdp-unusable', error.message, { cause: error });
   }
+}
+
+function point(leg: MediaLeg, remotes: readonly (StreamRemote | undefined)[], held: boolean): void {
+  leg.setRemotes(remotes);
+  leg.held = held;
 }

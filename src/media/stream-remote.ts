@@ -26,6 +26,11 @@ export function isRelayed(section: MediaSection): boolean {
   return rtpProto.test(section.proto) || udptlProto.test(section.proto);
 }
 
+/** True for a stream that the relay has to serve: port 0 switches one off (RFC 3264 5.1, 8.2). */
+export function isActive(section: MediaSection): boolean {
+  return section.port !== 0 && isRelayed(section);
+}
+
 /** Where a section says that it wants its packets. */
 export function remoteOf(
   description: SessionDescription,

@@ -1,23 +1,14 @@
 import type { Identity } from '../identity/identity.ts';
-import type { MediaIdentity, MediaRelay, MediaSession, Party } from '../media/media-contract.ts';
+import type { MediaIdentity, MediaRelay } from '../media/media-contract.ts';
 import { unbracket } from '../net/address.ts';
 import type { Listener } from '../net/listener.ts';
-import { CONTENT_TYPE } from '../sip/message/header-id.ts';
 import type { Message } from '../sip/message/message.ts';
+import { type AnchoredCall, MediaExchange } from './media-exchange.ts';
 
 /** One end of a hop: where a message comes from or goes to, and by which listener. */
 export interface HopSide {
   readonly listener: Listener;
   readonly peerAddress: string;
-}
-
-/** The media of one call, from its first offer to its BYE. */
-interface Call {
-  readonly key: string;
-  readonly session: MediaSession;
-  /** The branch whose answer the call lives on. */
-  branch: string;
-  settled: boolean;
 }
 
 /**
@@ -28,7 +19,7 @@ export class MediaAnchor {
   readonly #relay: MediaRelay;
   readonly #identity: Identity;
   /** By Call-ID and the caller's tag. */
-  readonly #calls = new Map<string, Call>();
+  readonly #calls = new Map<string, AnchoredCall>();
 
   constructor(relay: MediaRelay, identity: Identity) {
     this.#relay = relay;
@@ -47,41 +38,51 @@ export class MediaAnchor {
     const toTag = request.toTag;
     const fromCaller = `${request.callId}\n${request.fromTag ?? ''}`;
     if (toTag === undefined) {
-      if (method === 'INVITE' || method === 'UPDATE')
-        return new MediaExchange(this, request, fromCaller, 'caller', true);
-      return undefined;
+      return method === 'INVITE'
+        ? new MediaExchange(this, request, fromCaller, 'caller', undefined)
+        : undefined;
     }
-    if (this.#calls.has(fromCaller)) return new MediaExchange(this, request, fromCaller, 'caller', false);
+    if (this.#calls.has(fromCaller)) return new MediaExchange(this, request, fromCaller, 'caller', toTag);
     const fromCallee = `${request.callId}\n${toTag}`;
-    if (this.#calls.has(fromCallee)) return new MediaExchange(this, request, fromCallee, 'callee', false);
-    // A call from before a restart, or one whose media fell silent: a re-INVITE anchors it anew.
-    return method === 'INVITE' ? new MediaExchange(this, request, fromCaller, 'caller', false) : undefined;
+    if (this.#calls.has(fromCallee)) {
+      return new MediaExchange(this, request, fromCallee, 'callee', request.fromTag ?? '');
+    }
+    // A call from before a restart, or one whose media fell silent: the next offer anchors it anew, and whoever
+    // makes it counts as the caller.
+    return method === 'INVITE' || method === 'UPDATE'
+      ? new MediaExchange(this, request, fromCaller, 'caller', toTag)
+      : undefined;
   }
 
-  /** The dialog of this request is over: its ports come back. */
+  /** The dialog of this request is over: its ports come back. A BYE to another branch of a fork ends only that. */
   end(request: Message): void {
-    this.#close(`${request.callId}\n${request.fromTag ?? ''}`);
-    if (request.toTag !== undefined) this.#close(`${request.callId}\n${request.toTag}`);
+    const fromTag = request.fromTag ?? '';
+    const toTag = request.toTag ?? '';
+    this.#endDialog(`${request.callId}\n${fromTag}`, toTag);
+    this.#endDialog(`${request.callId}\n${toTag}`, fromTag);
   }
 
   /** Used by exchanges. */
-  find(key: string): Call | undefined {
+  find(key: string): AnchoredCall | undefined {
     return this.#calls.get(key);
   }
 
   /** Used by exchanges. */
-  open(key: string): Call {
+  open(key: string, opener: MediaExchange): AnchoredCall {
     const session = this.#relay.createSession(key.slice(0, key.indexOf('\n')), {
-      onSilence: () => this.#close(key),
+      onSilence: () => this.close(key),
     });
-    const call: Call = { key, session, branch: '', settled: false };
+    const call: AnchoredCall = { session, opener, branches: new Map(), offers: new Map(), winner: undefined };
     this.#calls.set(key, call);
     return call;
   }
 
   /** Used by exchanges. */
   close(key: string): void {
-    this.#close(key);
+    const call = this.#calls.get(key);
+    if (!call) return;
+    this.#calls.delete(key);
+    call.session.close();
   }
 
   /** The addresses of the leg that faces a peer: the same choice as in Via and Record-Route. */
@@ -92,94 +93,11 @@ export class MediaAnchor {
     };
   }
 
-  #close(key: string): void {
+  #endDialog(key: string, calleeTag: string): void {
     const call = this.#calls.get(key);
     if (!call) return;
-    this.#calls.delete(key);
-    call.session.close();
+    // While the first INVITE is under way its own final response says what becomes of the call: a BYE can end
+    // one early dialog of several (RFC 3261 15).
+    if (call.winner ? call.winner.tag === calleeTag : !call.opener.initial) this.close(key);
   }
-}
-
-/** One request with its responses, as far as they carry offers and answers (RFC 3264, RFC 6337). */
-export class MediaExchange {
-  readonly #anchor: MediaAnchor;
-  readonly #request: Message;
-  readonly #key: string;
-  /** Who sent the request. */
-  readonly #party: Party;
-  readonly #initial: boolean;
-  readonly #hasOffer: boolean;
-
-  constructor(anchor: MediaAnchor, request: Message, key: string, party: Party, initial: boolean) {
-    this.#anchor = anchor;
-    this.#request = request;
-    this.#key = key;
-    this.#party = party;
-    this.#initial = initial;
-    this.#hasOffer = hasSessionDescription(request);
-  }
-
-  /**
-   * The body of the request for one branch; undefined where it stays as it is. Throws a MediaError where the
-   * call cannot be anchored: nothing was sent yet.
-   */
-  requestBody(branch: string, sender: HopSide, receiver: HopSide): string | undefined {
-    if (!this.#hasOffer) return undefined;
-    const call = this.#anchor.find(this.#key) ?? this.#anchor.open(this.#key);
-    const kind = this.#request.method === 'ACK' ? 'answer' : 'offer';
-    return call.session.rewrite(
-      this.#request.body,
-      kind,
-      this.#party,
-      call.settled ? call.branch : branch,
-      this.#anchor.identityOf(sender),
-      this.#anchor.identityOf(receiver),
-    );
-  }
-
-  /** The body of a response that came by `branch`; undefined where it stays as it is. Throws a MediaError. */
-  responseBody(response: Message, branch: string, sender: HopSide, receiver: HopSide): string | undefined {
-    const { status } = response;
-    if (status === 100 || status >= 300 || !hasSessionDescription(response)) {
-      if (status >= 200 && status < 300) this.#settle(branch);
-      return undefined;
-    }
-    const call = this.#anchor.find(this.#key) ?? this.#anchor.open(this.#key);
-    if (call.settled && this.#initial && call.branch !== branch) return undefined;
-    const body = call.session.rewrite(
-      response.body,
-      this.#hasOffer ? 'answer' : 'offer',
-      this.#party === 'caller' ? 'callee' : 'caller',
-      call.settled ? call.branch : branch,
-      this.#anchor.identityOf(sender),
-      this.#anchor.identityOf(receiver),
-    );
-    if (status >= 200) this.#settle(branch);
-    return body;
-  }
-
-  /** A branch of a fork ended without success. */
-  branchFailed(branch: string): void {
-    const call = this.#initial ? this.#anchor.find(this.#key) : undefined;
-    if (call && !call.settled) call.session.dropBranch(branch);
-  }
-
-  /** The request failed as a whole: a call that never came to be gives everything back. */
-  failed(): void {
-    if (this.#initial && !this.#anchor.find(this.#key)?.settled) this.#anchor.close(this.#key);
-  }
-
-  #settle(branch: string): void {
-    const call = this.#anchor.find(this.#key);
-    if (!call || call.settled || this.#request.method !== 'INVITE') return;
-    call.settled = true;
-    call.branch = branch;
-    call.session.settle(branch);
-  }
-}
-
-function hasSessionDescription(message: Message): boolean {
-  if (message.bodyEnd <= message.bodyStart) return false;
-  const type = message.value(CONTENT_TYPE);
-  return type !== undefined && (type === 'application/sdp' || /^application\/sdp\s*(;|$)/i.test(type));
 }

@@ -61,6 +61,18 @@ async function call(t: TestContext, options: Partial<MediaRelayOptions>): Promis
   };
 }
 
+/** The callee answers with its own port. */
+function reanswer(session: MediaSession, callee: Phone): string {
+  return session.rewrite(
+    sdp('127.0.0.1', callee.port),
+    'answer',
+    'callee',
+    'b',
+    towardsCallee,
+    towardsCaller,
+  );
+}
+
 for (const forwarder of kinds) {
   describe(`forwarding by ${forwarder}`, () => {
     it('carries packets both ways, each from the port that stands in the SDP', async (t) => {
@@ -159,9 +171,12 @@ for (const forwarder of kinds) {
       await caller.send(rtp('latch'), callerPort);
       await callee.next();
       clock.advance(10_000);
-      const reoffer = (port: number): string =>
-        session.rewrite(sdp('127.0.0.1', port), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+      const reoffer = (port: number): string => {
+        const offer = sdp('127.0.0.1', port);
+        return session.rewrite(offer, 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+      };
       assert.deepEqual(portsOf(reoffer(caller.port)), [calleePort], 'the same ports for the same stream');
+      reanswer(session, callee);
       await relay.flush();
       const other = await Phone.open(t);
       await other.send(rtp('not yet'), callerPort);
@@ -171,8 +186,62 @@ for (const forwarder of kinds) {
 
       reoffer(other.port);
       await relay.flush();
+      await callee.send(rtp('old until the answer'), calleePort);
+      assert.deepEqual((await caller.next()).payload, rtp('old until the answer'));
+      reanswer(session, callee);
+      await relay.flush();
       await callee.send(rtp('moved'), calleePort);
       assert.deepEqual((await other.next()).payload, rtp('moved'));
+    });
+
+    it('stays as it was when an offer inside the call is refused', async (t) => {
+      const { relay, session, clock, caller, callee, callerPort, calleePort } = await call(t, { forwarder });
+      await caller.send(rtp('latch'), callerPort);
+      await callee.next();
+      await callee.send(rtp('latch'), calleePort);
+      await caller.next();
+      clock.advance(10_000);
+      const other = await Phone.open(t);
+      const { portsInUse } = relay.stats;
+      const description = sdp('127.0.0.1', other.port, { port: other.port + 2, media: 'video' });
+      const offer = session.rewrite(description, 'offer', 'callee', 'b', towardsCallee, towardsCaller);
+      assert.equal(portsOf(offer)[0], callerPort);
+      assert.equal(relay.stats.portsInUse, portsInUse + 4, 'a second stream on both sides');
+      session.rollBack('b', 'callee');
+      await relay.flush();
+      assert.equal(relay.stats.portsInUse, portsInUse);
+      await caller.send(rtp('as before'), callerPort);
+      assert.deepEqual((await callee.next()).payload, rtp('as before'));
+      await other.send(rtp('stranger'), calleePort);
+      await callee.send(rtp('and back'), calleePort);
+      assert.deepEqual((await caller.next()).payload, rtp('and back'));
+      assert.equal(relay.stats.droppedStrangers, 1);
+    });
+
+    it('is in place for the packet that answers the answer', async (t) => {
+      const { relay } = await relayFor(t, { forwarder });
+      const caller = await Phone.open(t);
+      const callee = await Phone.open(t);
+      for (let round = 0; round < 100; round++) {
+        const session = relay.createSession('quick', { onSilence: () => {} });
+        const offer = sdp('127.0.0.1', caller.port);
+        session.rewrite(offer, 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+        await relay.flush(); // the offer travels
+        const port = portsOf(reanswer(session, callee))[0]!;
+        // From here on the answer is on its way: no turn of the loop passes before the first packet.
+        await caller.send(rtp(`first ${round}`), port);
+        // By system calls the last packet before the end is safe too; node:dgram may close before it reads.
+        if (forwarder === 'koffi') {
+          await caller.send(rtp(`last ${round}`), port);
+          session.close();
+        }
+        assert.deepEqual((await callee.next()).payload, rtp(`first ${round}`));
+        if (forwarder === 'koffi') assert.deepEqual((await callee.next()).payload, rtp(`last ${round}`));
+        session.close();
+      }
+      await relay.flush();
+      assert.equal(relay.stats.droppedUndeliverable, 0);
+      assert.equal(relay.stats.portsInUse, 0);
     });
 
     it('is not taught by a datagram that is no media', async (t) => {
@@ -229,12 +298,14 @@ for (const forwarder of kinds) {
       );
       assert.match(hold, /^c=IN IP4 0\.0\.0\.0\r$/m);
       assert.deepEqual(portsOf(hold), [calleePort]);
+      reanswer(session, callee);
       await relay.flush();
       await callee.send(rtp('unheard'), calleePort);
       // The caller may send while it holds (music): proves also that the packet before was handled.
       await caller.send(rtp('music'), callerPort);
       assert.deepEqual((await callee.next()).payload, rtp('music'));
       session.rewrite(sdp('127.0.0.1', caller.port), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+      reanswer(session, callee);
       await relay.flush();
       await callee.send(rtp('heard'), calleePort);
       assert.deepEqual((await caller.next()).payload, rtp('heard'));

@@ -287,11 +287,13 @@ describe('a session of the media relay', () => {
         rewrite('answer', 'callee', 'b', sdp('127.0.0.1', 5000));
         session.settle('b');
         rewrite('offer', 'caller', 'b', text);
+        rewrite('answer', 'callee', 'b', sdp('127.0.0.1', 5000));
         clock.advance(1_790_000);
         assert.equal(fixture.silences, 0);
         clock.advance(20_000);
         assert.equal(fixture.silences, 1);
         rewrite('offer', 'caller', 'b', sdp('127.0.0.1', 4000));
+        rewrite('answer', 'callee', 'b', sdp('127.0.0.1', 5000));
         clock.advance(70_000);
         assert.equal(fixture.silences, 2);
       });

@@ -1,0 +1,209 @@
+import type { MediaSession, Party } from '../media/media-contract.ts';
+import { MediaError } from '../media/media-error.ts';
+import { parseSessionDescription } from '../sdp/parse-session-description.ts';
+import { refuseStreams } from '../sdp/refuse-streams.ts';
+import { SdpError } from '../sdp/sdp-error.ts';
+import { CONTENT_TYPE } from '../sip/message/header-id.ts';
+import type { Message } from '../sip/message/message.ts';
+import type { HopSide, MediaAnchor } from './media-anchor.ts';
+
+/** The media of one call, from its first offer to its BYE. */
+export interface AnchoredCall {
+  readonly session: MediaSession;
+  /** What opened it: it gives the call up where it fails. */
+  readonly opener: MediaExchange;
+  /** The branch of each dialog, by the callee's tag. */
+  readonly branches: Map<string, string>;
+  /** Branches with an offer that waits for its answer, and who made it. */
+  readonly offers: Map<string, Party>;
+  /** The dialog that the call lives on, from its 2xx. */
+  winner: { readonly branch: string; readonly tag: string } | undefined;
+}
+
+/** A downstream fork may make many early dialogs of one branch; more than this are not told apart. */
+const maxDialogs = 64;
+
+/** One request with its responses, as far as they carry offers and answers (RFC 3264, RFC 6337). */
+export class MediaExchange {
+  /** True for the INVITE that begins a call. */
+  readonly initial: boolean;
+  readonly #anchor: MediaAnchor;
+  readonly #request: Message;
+  readonly #key: string;
+  /** Who sent the request. */
+  readonly #party: Party;
+  /** The callee's tag; undefined while there is no dialog. */
+  readonly #calleeTag: string | undefined;
+  readonly #hasDescription: boolean;
+  /** The branch that an offer of this request went to, inside a dialog. */
+  #offeredTo: string | undefined;
+
+  constructor(
+    anchor: MediaAnchor,
+    request: Message,
+    key: string,
+    party: Party,
+    calleeTag: string | undefined,
+  ) {
+    this.#anchor = anchor;
+    this.#request = request;
+    this.#key = key;
+    this.#party = party;
+    this.#calleeTag = calleeTag;
+    this.initial = calleeTag === undefined;
+    this.#hasDescription = hasSessionDescription(request);
+  }
+
+  /**
+   * The body of the request for one branch; undefined where it stays as it is. Throws a MediaError where the
+   * call cannot be anchored: nothing was sent yet.
+   */
+  requestBody(transactionBranch: string, sender: HopSide, receiver: HopSide): string | undefined {
+    if (!this.#hasDescription) return undefined;
+    const call = this.#anchor.find(this.#key) ?? this.#anchor.open(this.#key, this);
+    const branch = this.initial ? transactionBranch : this.#branchOf(call, transactionBranch);
+    if (branch === undefined) return this.#refused(this.#request, receiver);
+    const answers =
+      this.#request.method === 'ACK' ||
+      // RFC 3262 5: the offer came in a reliable provisional response.
+      (this.#request.method === 'PRACK' && call.offers.get(branch) === other(this.#party));
+    if (!answers && !this.initial) this.#offeredTo = branch;
+    return this.#rewrite(
+      call,
+      this.#request,
+      answers ? 'answer' : 'offer',
+      this.#party,
+      branch,
+      sender,
+      receiver,
+    );
+  }
+
+  /** The body of a response that came by `branch`; undefined where it stays as it is. Throws a MediaError. */
+  responseBody(
+    response: Message,
+    transactionBranch: string,
+    sender: HopSide,
+    receiver: HopSide,
+  ): string | undefined {
+    const { status } = response;
+    if (status === 100) return undefined;
+    const hasDescription = hasSessionDescription(response);
+    // RFC 3261 21.4.26: what a 488 describes is not media to send to, and its addresses are nobody's business.
+    if (status >= 300) return hasDescription ? this.#refused(response, receiver) : undefined;
+    const tag = this.#calleeTag ?? response.toTag ?? '';
+    let call = this.#anchor.find(this.#key);
+    if (!call && hasDescription) call = this.#anchor.open(this.#key, this);
+    if (!call) return undefined;
+    if (this.initial && call.branches.size < maxDialogs) call.branches.set(tag, transactionBranch);
+    const branch =
+      this.initial && !call.winner ? transactionBranch : this.#branchOf(call, transactionBranch, tag);
+    let body: string | undefined;
+    try {
+      if (hasDescription) {
+        body =
+          branch === undefined
+            ? this.#refused(response, receiver)
+            : this.#rewrite(
+                call,
+                response,
+                this.#hasDescription ? 'answer' : 'offer',
+                other(this.#party),
+                branch,
+                sender,
+                receiver,
+              );
+      }
+    } finally {
+      if (status >= 200 && branch !== undefined) this.#settle(call, branch, tag);
+    }
+    return body;
+  }
+
+  /** A branch of a fork ended without success. */
+  branchFailed(branch: string): void {
+    const call = this.initial ? this.#anchor.find(this.#key) : undefined;
+    if (call && !call.winner) call.session.dropBranch(branch);
+  }
+
+  /** The request failed as a whole: a call that never came to be gives everything back, one that runs stays as it was. */
+  failed(): void {
+    const call = this.#anchor.find(this.#key);
+    if (!call) return;
+    if (call.opener === this && !call.winner) this.#anchor.close(this.#key);
+    else if (this.#offeredTo !== undefined) {
+      call.offers.delete(this.#offeredTo);
+      call.session.rollBack(this.#offeredTo, this.#party);
+    }
+  }
+
+  /** The branch of this request's dialog; undefined for one that has lost: its media leads nowhere. */
+  #branchOf(
+    call: AnchoredCall,
+    transactionBranch: string,
+    tag: string | undefined = this.#calleeTag,
+  ): string | undefined {
+    if (call.winner) return call.winner.tag === tag ? call.winner.branch : undefined;
+    // Opened inside a dialog, after a restart: there is nothing to tell apart.
+    if (!call.opener.initial) return transactionBranch;
+    const branch = call.branches.get(tag ?? '');
+    if (branch !== undefined) return branch;
+    throw new MediaError(
+      'media.branch-gone',
+      `A ${this.#request.method} came for a dialog of ${this.#request.callId} that no response began: its media has no branch.`,
+    );
+  }
+
+  #rewrite(
+    call: AnchoredCall,
+    message: Message,
+    kind: 'offer' | 'answer',
+    from: Party,
+    branch: string,
+    sender: HopSide,
+    receiver: HopSide,
+  ): string {
+    const body = call.session.rewrite(
+      message.body,
+      kind,
+      from,
+      branch,
+      this.#anchor.identityOf(sender),
+      this.#anchor.identityOf(receiver),
+    );
+    if (kind === 'offer') call.offers.set(branch, from);
+    else call.offers.delete(branch);
+    return body;
+  }
+
+  #settle(call: AnchoredCall, branch: string, tag: string): void {
+    const { method } = this.#request;
+    // An UPDATE before the 2xx of the INVITE decides nothing (RFC 3311).
+    if (method !== 'INVITE' && call.opener !== this) return;
+    call.winner ??= { branch, tag };
+    call.session.settle(call.winner.branch);
+  }
+
+  /** A description that has to be passed on, while this call has no media for it. */
+  #refused(message: Message, receiver: HopSide): string | undefined {
+    try {
+      return refuseStreams(
+        parseSessionDescription(message.body),
+        this.#anchor.identityOf(receiver).advertisedAddress,
+      );
+    } catch (error) {
+      if (error instanceof SdpError) return undefined;
+      throw error;
+    }
+  }
+}
+
+function other(party: Party): Party {
+  return party === 'caller' ? 'callee' : 'caller';
+}
+
+function hasSessionDescription(message: Message): boolean {
+  if (message.bodyEnd <= message.bodyStart) return false;
+  const type = message.value(CONTENT_TYPE);
+  return type !== undefined && (type === 'application/sdp' || /^application\/sdp\s*(;|$)/i.test(type));
+}
