@@ -25,6 +25,8 @@ export interface CloudsipOptions {
   readonly stateDir?: string;
   /** Files of /sys/class/dmi/id by name; default `ec2Firmware`. */
   readonly firmware?: Readonly<Record<string, string>>;
+  /** Run it at a terminal of its own (util-linux's script): what a person sees is in `program.lines`. */
+  readonly terminal?: boolean;
   /** Default 20 000. */
   readonly readyTimeoutMs?: number;
 }
@@ -74,6 +76,14 @@ export class CloudsipProcess implements AsyncDisposable {
     return JSON.parse(stdout) as CloudsipAccount[];
   }
 
+  /** Makes an account, as `cloudsip user add` does; the running agent knows it at once. */
+  async addAccount(name: string, password: string): Promise<CloudsipAccount> {
+    const env = { ...baseEnvironment(), CLOUDSIP_STATE_DIR: this.stateDir };
+    const args = [mainProgram, 'user', 'add', name];
+    await this.host.run(process.execPath, args, { env, input: `${password}\n` });
+    return { name, password };
+  }
+
   /** SIGTERM; resolves when it has ended. An exit by SIGKILL means that it took longer than `graceMs`. */
   stop(graceMs = 10_000): Promise<ProgramExit> {
     return this.program.stop('SIGTERM', graceMs);
@@ -97,7 +107,8 @@ export async function startCloudsip(host: LabHost, options: CloudsipOptions = {}
   const log: LogRecord[] = [];
   // The mount namespace that `ip netns exec` makes is this process's own: nobody else sees the firmware.
   const script = 'cp -a /sys/class/net "$0" && mount --bind "$0" /sys/class && exec "$@"';
-  const words = [process.execPath, mainProgram, ...(options.args ?? [])];
+  const agent = [process.execPath, mainProgram, ...(options.args ?? [])];
+  const words = options.terminal ? ['script', '-qfec', `exec ${agent.join(' ')}`, '/dev/null'] : agent;
   const program = host.spawn('sh', ['-c', script, sysClass, ...words], {
     env: { ...baseEnvironment(), CLOUDSIP_STATE_DIR: stateDir, ...options.env },
     onLine: (line) => {
@@ -111,7 +122,8 @@ export async function startCloudsip(host: LabHost, options: CloudsipOptions = {}
   });
   const cloudsip = new CloudsipProcess(host, program, stateDir, log);
   try {
-    await cloudsip.logged('ready', { timeoutMs: options.readyTimeoutMs ?? 20_000 });
+    const ready = options.terminal ? /ready after/ : /"msg":"ready"/;
+    await program.line(ready, { timeoutMs: options.readyTimeoutMs ?? 20_000 });
   } catch (cause) {
     await cloudsip.kill9();
     throw new ProgramError(`cloudsip did not become ready on ${host.name}.\n${program.output}`, { cause });

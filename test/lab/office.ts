@@ -1,0 +1,114 @@
+import { BaresipPhone, type PhoneOptions } from '../support/baresip.ts';
+import {
+  type CloudsipAccount,
+  type CloudsipOptions,
+  type CloudsipProcess,
+  startCloudsip,
+} from '../support/cloudsip.ts';
+import { buildLab } from './build-lab.ts';
+import { cloud } from './cloud.ts';
+import type { Lab } from './lab.ts';
+
+/** The address that people write into their phones: the first of the machine. */
+export const publicAddress = '203.0.113.5';
+/** All public addresses of the machine. */
+export const publicAddresses: readonly string[] = ['203.0.113.5', '203.0.113.6', '203.0.113.7'];
+/** What they stand in front of. */
+export const privateAddresses: readonly string[] = ['10.0.0.15', '10.0.0.16', '10.0.1.15'];
+
+export interface DeskOptions extends Partial<PhoneOptions> {
+  readonly user: string;
+  readonly toneHz: number;
+}
+
+/** The laboratory with the agent serving in it, nothing configured, and the telephones that register there. */
+export class Office implements AsyncDisposable {
+  readonly lab: Lab;
+  cloudsip: CloudsipProcess;
+  readonly #accounts = new Map<string, CloudsipAccount>();
+  readonly #phones: BaresipPhone[] = [];
+
+  private constructor(lab: Lab, cloudsip: CloudsipProcess) {
+    this.lab = lab;
+    this.cloudsip = cloudsip;
+  }
+
+  static async open(options: CloudsipOptions = {}): Promise<Office> {
+    const lab = await buildLab(cloud);
+    try {
+      await lab.startMetadata();
+      return new Office(lab, await startCloudsip(lab.host('vm'), options));
+    } catch (error) {
+      await lab.close();
+      throw error;
+    }
+  }
+
+  /** The account of that name; it is made where there is none. */
+  async account(name: string): Promise<CloudsipAccount> {
+    let account = this.#accounts.get(name);
+    if (account) return account;
+    account = (await this.cloudsip.accounts()).find((known) => known.name === name);
+    account ??= await this.cloudsip.addAccount(name, `${name}-knows-a-word`);
+    this.#accounts.set(name, account);
+    return account;
+  }
+
+  /** A telephone on a host, registered at `domain`, by default the first public address. */
+  async phone(hostName: string, options: DeskOptions): Promise<BaresipPhone> {
+    const password = options.password ?? (await this.account(options.user)).password;
+    const phone = await BaresipPhone.start(this.lab.host(hostName), {
+      domain: publicAddress,
+      // Longer than any test: nobody registers a second time by himself.
+      registrationInterval: 3600,
+      ...options,
+      password,
+    });
+    this.#phones.push(phone);
+    await phone.registered();
+    return phone;
+  }
+
+  /** A telephone of a neighbour in the cloud's network: the same domain, reached by the private address. */
+  neighbour(hostName: string, options: DeskOptions): Promise<BaresipPhone> {
+    return this.phone(hostName, { outbound: 'sip:10.0.0.15;lr', ...options });
+  }
+
+  /** Ends the agent as a power cut would and starts it again on the same disk. */
+  async restart(): Promise<void> {
+    await this.cloudsip.kill9();
+    this.cloudsip = await startCloudsip(this.lab.host('vm'));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#phones.map((phone) => phone.kill()));
+    await this.cloudsip.kill9();
+    await this.lab.close();
+  }
+}
+
+/** Both hear each other's tone. */
+export async function talk(one: BaresipPhone, other: BaresipPhone): Promise<void> {
+  await Promise.all([one.hears(other.options.toneHz), other.hears(one.options.toneHz)]);
+}
+
+/** One calls, the other rings and answers; resolves when both hear each other. */
+export async function call(caller: BaresipPhone, callee: BaresipPhone): Promise<void> {
+  await caller.dial(callee.uri);
+  await callee.ringing();
+  await callee.answer();
+  await Promise.all([caller.established(), callee.established()]);
+  await talk(caller, callee);
+}
+
+export async function hangUp(who: BaresipPhone, other: BaresipPhone): Promise<void> {
+  await who.hangup();
+  await Promise.all([who.closed(), other.closed()]);
+}
+
+/** A re-INVITE to hold and one back, with talk after it. */
+export async function holdAndResume(who: BaresipPhone, other: BaresipPhone): Promise<void> {
+  await who.hold();
+  await who.resume();
+  await talk(who, other);
+}
