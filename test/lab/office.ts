@@ -8,6 +8,7 @@ import {
 import { buildLab } from './build-lab.ts';
 import { cloud } from './cloud.ts';
 import type { Lab } from './lab.ts';
+import { LabError } from './lab-error.ts';
 
 /** The address that people write into their phones: the first of the machine. */
 export const publicAddress = '203.0.113.5';
@@ -74,6 +75,22 @@ export class Office implements AsyncDisposable {
     return this.phone(hostName, { outbound: 'sip:10.0.0.15;lr', ...options });
   }
 
+  /** How many media ports the agent holds. */
+  async mediaPorts(): Promise<number> {
+    const { stdout } = await this.cloudsip.host.run('ss', ['-Hlun', 'sport >= 10000 and sport <= 20000']);
+    return stdout.split('\n').filter((line) => line !== '').length;
+  }
+
+  /** Resolves when every media port is given back; each look is a process of its own, so this is no busy loop. */
+  async mediaPortsReturned(timeoutMs = 5_000): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    let held = await this.mediaPorts();
+    while (held > 0) {
+      if (performance.now() > deadline) throw new LabError(`${held} media ports are still held`);
+      held = await this.mediaPorts();
+    }
+  }
+
   /** Ends the agent as a power cut would and starts it again on the same disk. */
   async restart(): Promise<void> {
     await this.cloudsip.kill9();
@@ -93,8 +110,12 @@ export async function talk(one: BaresipPhone, other: BaresipPhone): Promise<void
 }
 
 /** One calls, the other rings and answers; resolves when both hear each other. */
-export async function call(caller: BaresipPhone, callee: BaresipPhone): Promise<void> {
-  await caller.dial(callee.uri);
+export async function call(
+  caller: BaresipPhone,
+  callee: BaresipPhone,
+  uri: string = callee.uri,
+): Promise<void> {
+  await caller.dial(uri);
   await callee.ringing();
   await callee.answer();
   await Promise.all([caller.established(), callee.established()]);
