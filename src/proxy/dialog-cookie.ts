@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { type Endpoint, formatEndpoint, isPort, unbracket } from '../net/address.ts';
-import { paramValue } from '../sip/message/params.ts';
+import type { RouteParams } from './record-route.ts';
 
 /**
  * What our Record-Route remembers of a dialog, signed, so that in-dialog requests can be relayed without state
@@ -15,11 +15,17 @@ export interface DialogCookie {
 /** Who sent an in-dialog request, by the tag that the cookie was signed with. */
 export type DialogSide = 'caller' | 'callee';
 
+interface Signed {
+  readonly callerTag: string;
+  readonly flows: string;
+  readonly signature: string;
+}
+
 export class DialogCookies {
   readonly #secret: string;
   /** Signatures made lately: the ACK and mostly the BYE of a call come while its own is still here. */
-  #recent = new Map<string, string>();
-  #older = new Map<string, string>();
+  #recent = new Map<string, Signed>();
+  #older = new Map<string, Signed>();
 
   /** `secret`: at least 16 random bytes that outlive a restart, as latin1 or hex text. */
   constructor(secret: string) {
@@ -34,41 +40,48 @@ export class DialogCookies {
 
   /** The cookie of a Route that came back, and whose request it is; undefined where the signature is not ours. */
   verify(
-    params: string,
+    params: RouteParams,
     callId: string,
     fromTag: string,
     toTag: string,
   ): { cookie: DialogCookie; from: DialogSide } | undefined {
-    const signature = paramValue(params, 'ck');
+    const { signature } = params;
     if (signature === undefined) return undefined;
-    const callerFlow = readFlow(paramValue(params, 'cf'));
-    const calleeFlow = readFlow(paramValue(params, 'bf'));
+    const callerFlow = readFlow(params.callerFlow);
+    const calleeFlow = readFlow(params.calleeFlow);
     const flows = flowParam('cf', callerFlow) + flowParam('bf', calleeFlow);
-    const cookie = { callerFlow, calleeFlow };
+    const cookie = callerFlow || calleeFlow ? { callerFlow, calleeFlow } : noFlows;
     if (signature === this.#sign(callId, fromTag, flows)) return { cookie, from: 'caller' };
     if (signature === this.#sign(callId, toTag, flows)) return { cookie, from: 'callee' };
     return undefined;
   }
 
   #sign(callId: string, callerTag: string, flows: string): string {
-    const signed = `${callId}\n${callerTag}\n${flows}`;
-    const known = this.#recent.get(signed) ?? this.#older.get(signed);
-    if (known !== undefined) return known;
+    const known = this.#recent.get(callId) ?? this.#older.get(callId);
+    if (known && known.callerTag === callerTag && known.flows === flows) return known.signature;
     // 72 bits, truncated, so that a hash over a secret prefix cannot be extended.
-    const signature = hash('sha256', `${this.#secret}\n${signed}`, 'base64url').slice(0, 12);
-    if (this.#recent.size >= mostRecent) {
-      this.#older = this.#recent;
-      this.#recent = new Map();
+    const signature = hash('sha256', `${this.#secret}\n${callId}\n${callerTag}\n${flows}`, 'base64url').slice(
+      0,
+      12,
+    );
+    // Only what we made ourselves comes first for its Call-ID: a stranger's guess takes nobody's place.
+    if (!known && callId.length <= longestRecent && callerTag.length <= longestRecent) {
+      if (this.#recent.size >= mostRecent) {
+        this.#older = this.#recent;
+        this.#recent = new Map();
+      }
+      this.#recent.set(callId, { callerTag, flows, signature });
     }
-    if (signed.length <= longestRecent) this.#recent.set(signed, signature);
     return signature;
   }
 }
 
+const noFlows: DialogCookie = { callerFlow: undefined, calleeFlow: undefined };
+
 /** Two generations of so many are kept, some 2 MB at most with common Call-IDs. */
 const mostRecent = 4096;
 /** A longer one is not worth the memory, and only an attacker writes it. */
-const longestRecent = 256;
+const longestRecent = 128;
 
 function flowParam(name: string, flow: Endpoint | undefined): string {
   return flow ? `;${name}=${formatEndpoint(flow)}` : '';

@@ -1,9 +1,8 @@
 import { splitList } from '../sip/message/grammar.ts';
 import { ROUTE } from '../sip/message/header-id.ts';
 import type { Message } from '../sip/message/message.ts';
-import { paramValue } from '../sip/message/params.ts';
 import type { SipUri } from '../sip/message/uri.ts';
-import { parseRouteValue, type RouteValue } from './record-route.ts';
+import { parseRouteValue, type RouteValue, routeParams } from './record-route.ts';
 import type { Target } from './target.ts';
 
 /** What is left of the route set once our own values are taken off (RFC 3261 16.4). */
@@ -38,10 +37,10 @@ export function preprocessRoute(
 
   // A strict router put our Record-Route into the Request-URI: the real one is the last Route.
   const uri = requestUri.includes('lr') ? request.uri : undefined;
-  if (uri && paramValue(uri.params, 'lr') !== undefined && isSelf(uri.host, uri.port)) {
+  if (uri && routeParams(uri.params).loose && isSelf(uri.host, uri.port)) {
     const last = parseRouteValue(routes[routes.length - 1]!);
     if (!last) return badRoute;
-    own.push({ text: `<${requestUri}>`, uri, loose: true, double: paramValue(uri.params, 'r2') === 'on' });
+    own.push({ text: `<${requestUri}>`, uri, params: routeParams(uri.params) });
     requestUri = last.text.slice(last.text.indexOf('<') + 1, last.text.lastIndexOf('>'));
     routes.pop();
     changed = true;
@@ -53,11 +52,11 @@ export function preprocessRoute(
     if (!isSelf(top.uri.host, top.uri.port)) break;
     // The second of a pair is taken only after it was seen to be ours as well; a single one ends it, so that two
     // passes through us (a spiral) stay two.
-    if (own.length > 0 && !(own.length === 1 && own[0]!.double && top.double)) break;
+    if (own.length > 0 && !(own.length === 1 && own[0]!.params.double && top.params.double)) break;
     own.push(top);
     routes.shift();
     changed = true;
-    if (!top.double) break;
+    if (!top.params.double) break;
   }
   return { requestUri, routes, changed, own };
 }
@@ -88,7 +87,7 @@ export function nextHop(
   if (first === undefined) return { requestUri, routes, uri };
   const top = parseRouteValue(first);
   if (!top) return undefined;
-  if (top.loose) return { requestUri, routes, uri: top.uri };
+  if (top.params.loose) return { requestUri, routes, uri: top.uri };
   // A strict router: it wants its own URI as the Request-URI and the real one last (RFC 3261 16.6 step 6).
   const strict = first.slice(first.indexOf('<') + 1, first.lastIndexOf('>'));
   return { requestUri: strict, routes: [...routes.slice(1), `<${requestUri}>`], uri: top.uri };

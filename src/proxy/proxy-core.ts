@@ -176,7 +176,7 @@ export class ProxyCore implements TransactionUser {
     const toTag = request.toTag;
     const first = route.own[0];
     if (toTag === undefined || !first) return undefined;
-    return this.#options.cookies.verify(first.uri.params, request.callId, request.fromTag ?? '', toTag);
+    return this.#options.cookies.verify(first.params, request.callId, request.fromTag ?? '', toTag);
   }
 
   #dialogTarget(

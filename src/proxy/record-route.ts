@@ -1,5 +1,5 @@
+import { isNameAt } from '../sip/message/grammar.ts';
 import { parseNameAddr } from '../sip/message/name-addr.ts';
-import { paramValue } from '../sip/message/params.ts';
 import { parseSipUri, type SipUri } from '../sip/message/uri.ts';
 
 /** Host (IPv6 in brackets) and port that the agent claims towards somebody. */
@@ -25,9 +25,42 @@ export interface RouteValue {
   /** As written. */
   readonly text: string;
   readonly uri: SipUri;
+  readonly params: RouteParams;
+}
+
+/** The URI parameters of a Route that we read. */
+export interface RouteParams {
   readonly loose: boolean;
   /** One of a pair of Record-Routes that we wrote. */
   readonly double: boolean;
+  /** Our signature, and the flows that it covers (see `DialogCookies`). */
+  readonly signature: string | undefined;
+  readonly callerFlow: string | undefined;
+  readonly calleeFlow: string | undefined;
+}
+
+/** Reads them in one pass over `;lr;ck=…`. */
+export function routeParams(params: string): RouteParams {
+  let loose = false;
+  let double = false;
+  let signature: string | undefined;
+  let callerFlow: string | undefined;
+  let calleeFlow: string | undefined;
+  for (let start = 1; start <= params.length; ) {
+    let end = params.indexOf(';', start);
+    if (end < 0) end = params.length;
+    if (params.charCodeAt(start + 2) === 0x3d) {
+      if (params.startsWith('ck=', start)) signature ??= params.slice(start + 3, end);
+      else if (params.startsWith('cf=', start)) callerFlow ??= params.slice(start + 3, end);
+      else if (params.startsWith('bf=', start)) calleeFlow ??= params.slice(start + 3, end);
+      else if (params.startsWith('r2=on', start) && end === start + 5) double = true;
+      else if (isNameAt(params, start, 'lr')) loose = true;
+    } else if (end === start + 2 && isNameAt(params, start, 'lr')) {
+      loose = true;
+    }
+    start = end + 1;
+  }
+  return { loose, double, signature, callerFlow, calleeFlow };
 }
 
 /** Parses one Route value; undefined where it is no name-addr of a SIP URI. */
@@ -35,10 +68,5 @@ export function parseRouteValue(text: string): RouteValue | undefined {
   const address = parseNameAddr(text);
   const uri = address && parseSipUri(address.uri);
   if (!uri) return undefined;
-  return {
-    text,
-    uri,
-    loose: paramValue(uri.params, 'lr') !== undefined,
-    double: paramValue(uri.params, 'r2') === 'on',
-  };
+  return { text, uri, params: routeParams(uri.params) };
 }

@@ -30,7 +30,7 @@ interface Measurement extends CallResult {
 }
 
 /** Compiled code and warm caches for both: what a server that has run for a minute has. */
-const warmUp = { callsPerSecond: 300, calls: 3_000 };
+const warmUp = { callsPerSecond: 600, calls: 15_000 };
 const usualRates = [100, 200, 400, 800];
 /** Resident memory is told after each so many calls, at so many a second unless --rates says another. */
 const memoryStep = 10_000;

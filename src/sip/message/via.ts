@@ -25,6 +25,9 @@ export interface Via {
   readonly received: string | undefined;
   /** `''` where it is asked for without a value (RFC 3581), undefined where it is absent. */
   readonly rport: string | undefined;
+  /** Where the `rport` parameter begins in `params`, from its semicolon, and ends; -1 where there is none. */
+  readonly rportStart: number;
+  readonly rportEnd: number;
   /** Where this hop begins and ends in the text that it was read from. */
   readonly start: number;
   readonly end: number;
@@ -78,6 +81,8 @@ export function parseVia(text: string, start: number, end: number): Via | undefi
     branch: undefined,
     received: undefined,
     rport: undefined,
+    rportStart: -1,
+    rportEnd: -1,
     start: hopStart,
     end: lastEnd,
   };
@@ -102,7 +107,11 @@ function readParams(via: MutableVia, text: string, start: number, end: number): 
     }
     switch (nameEnd - nameStart) {
       case 5:
-        if (isNameAt(text, nameStart, 'rport')) via.rport ??= text.slice(valueStart, valueEnd);
+        if (via.rport === undefined && isNameAt(text, nameStart, 'rport')) {
+          via.rport = text.slice(valueStart, valueEnd);
+          via.rportStart = i - start;
+          via.rportEnd = Math.max(valueEnd, nameEnd) - start;
+        }
         break;
       case 6:
         if (isNameAt(text, nameStart, 'branch')) via.branch ??= text.slice(valueStart, valueEnd);
@@ -139,13 +148,11 @@ export function withSource(
 ): string | undefined {
   const wantsPort = via.rport !== undefined;
   if (sameHost && !wantsPort && via.received === undefined) return undefined;
-  let params = via.received === undefined ? via.params : withoutParam(via.params, 'received');
+  let { params } = via;
   if (wantsPort) {
-    params =
-      via.rport === ''
-        ? params.replace(/;\s*rport\s*(?=;|$)/i, `;rport=${sourcePort}`)
-        : `${withoutParam(params, 'rport')};rport=${sourcePort}`;
+    params = `${params.slice(0, via.rportStart)};rport=${sourcePort}${params.slice(via.rportEnd)}`;
   }
+  if (via.received !== undefined) params = withoutParam(params, 'received');
   if (!sameHost || wantsPort) params += `;received=${sourceAddress}`;
   const port = via.port === undefined ? '' : `:${via.port}`;
   return `SIP/${via.version}/${via.transport} ${via.host}${port}${params}`;

@@ -41,7 +41,7 @@ export interface ServerTransaction {
 export function responseDestination(request: Message, source: Endpoint, reliable: boolean): Endpoint {
   const via = request.via;
   if (!via || reliable) return source;
-  const maddr = paramValue(via.params, 'maddr');
+  const maddr = /maddr/i.test(via.params) ? paramValue(via.params, 'maddr') : undefined;
   if (maddr !== undefined) {
     // Only a numeric maddr is obeyed: a name would make a response wait for DNS on the word of a stranger.
     const address = normalizeHost(maddr);

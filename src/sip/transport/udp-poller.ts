@@ -25,8 +25,8 @@ export interface Polled {
 const LINGER_MS = 2;
 /** …and how long it stays away from it in all: timers and other work wait that long at most. */
 const AWAY_MS = 8;
-/** From so many messages a millisecond on they are let gather for a millisecond. */
-const GATHER_FROM = 4;
+/** Where so many came at once there are more to come: they are let gather for a millisecond. */
+const GATHER_FROM = 2;
 const GATHER_MS = 1;
 const EVENTS = 64;
 
@@ -108,7 +108,7 @@ export class UdpPoller {
       now = performance.now();
       // A round that took its time is followed at once, so that nobody waits while messages queue.
       const elapsed = now - roundStart;
-      if (count > GATHER_FROM && elapsed < GATHER_MS) {
+      if (count >= GATHER_FROM && elapsed < GATHER_MS) {
         this.#libc.poll(0, 0, GATHER_MS);
         now = performance.now();
       }

@@ -50,7 +50,7 @@ describe('Via', () => {
     [
       'SIP/2.0/UDP host;received=10.9.9.9;rport=1;branch=z9hG4bK1',
       false,
-      'SIP/2.0/UDP host;branch=z9hG4bK1;rport=4000;received=198.51.100.9',
+      'SIP/2.0/UDP host;rport=4000;branch=z9hG4bK1;received=198.51.100.9',
     ],
     [
       'SIP/2.0/UDP 198.51.100.9;received=10.9.9.9;branch=z9hG4bK1',
