@@ -25,6 +25,8 @@ export interface SippOptions {
   readonly callsPerSecond?: number;
   /** How long a call talks; default 2000. */
   readonly talkMs?: number;
+  /** How long it sends its tone; default the whole talk. What is sent beside the BYE may miss the call's end. */
+  readonly toneMs?: number;
   /** Who calls, in turn. Passwords go into a file, never onto the command line. */
   readonly users?: readonly SippUser[];
   /** The tone of its RTP; default 440. */
@@ -78,7 +80,7 @@ export class SippRun implements AsyncDisposable {
     mkdirSync(directory, { recursive: true });
     writeFileSync(
       join(directory, 'tone.pcap'),
-      tonePcap(options.toneHz ?? 440, options.talkMs ?? defaultTalkMs),
+      tonePcap(options.toneHz ?? 440, options.toneMs ?? options.talkMs ?? defaultTalkMs),
     );
     // sipp looks for the tone beside the scenario.
     copyFileSync(join(scenarios, `${options.scenario}.xml`), join(directory, 'scenario.xml'));

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import type { Packet } from '../support/capture-decoder.ts';
+import { needsRoot } from '../support/privileged.ts';
+import { runSipp, SippRun } from '../support/sipp.ts';
+import { Office, publicAddress } from './office.ts';
+
+const calls = 500;
+const talkMs = 2_000;
+// The tone ends before the BYE: a packet that leaves after the other side's BYE is nobody's loss.
+const toneMs = 1_700;
+const rtpPackets = toneMs / 20;
+
+describe('500 calls at 50 a second, with digest and media', needsRoot, () => {
+  test('none fails, no packet of media is lost, next to nothing is said twice, and all is given back', async () => {
+    await using office = await Office.open();
+    const [alice, bob] = await Promise.all([office.account('alice'), office.account('bob')]);
+    const descriptors = () => readdirSync(`/proc/${office.cloudsip.pid}/fd`).length;
+    const target = publicAddress;
+    const bobHost = office.lab.host('bob-host');
+    const register = await runSipp(bobHost, {
+      scenario: 'register',
+      target,
+      users: [{ user: bob.name, password: bob.password }],
+    });
+    assert.equal(register.failed, 0, register.errors);
+    const idle = descriptors();
+    await using callee = await SippRun.start(bobHost, {
+      scenario: 'uas',
+      calls,
+      talkMs,
+      toneMs,
+      toneHz: 880,
+    });
+    await using signalling = await office.lab.capture('vm', 'ens5', 'udp port 5060');
+    const caller = await runSipp(office.lab.host('alice-host'), {
+      scenario: 'uac',
+      target,
+      callee: 'bob',
+      users: [{ user: alice.name, password: alice.password }],
+      calls,
+      callsPerSecond: 50,
+      talkMs,
+      toneMs,
+    });
+    const called = await callee.stop();
+    assert.deepEqual([caller.successful, caller.failed, caller.errors], [calls, 0, '']);
+    assert.deepEqual([called.successful, called.failed, called.errors], [calls, 0, '']);
+
+    const lost = (received: ReadonlyMap<number, number>) =>
+      [...received.values()].filter((count) => count !== rtpPackets);
+    assert.deepEqual([caller.rtpReceived.size, called.rtpReceived.size], [calls, calls]);
+    assert.deepEqual(lost(called.rtpReceived), [], 'what the caller said');
+    assert.deepEqual(lost(caller.rtpReceived), [], 'what the callee said');
+
+    const packets = await signalling.stop();
+    const repeated = packets.length - new Set(packets.map(nameOf)).size;
+    assert.ok(repeated < packets.length / 100, `${repeated} of ${packets.length} messages were repeats`);
+    await office.mediaPortsReturned();
+    assert.equal(descriptors(), idle, 'file descriptors');
+  });
+});
+
+/** A retransmission is the same bytes on the same way (RFC 3261 17). */
+function nameOf({ source, destination, payload }: Packet): string {
+  return `${source.address}:${source.port} ${destination.address}:${destination.port}\n${payload.toString('latin1')}`;
+}
