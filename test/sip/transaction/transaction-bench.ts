@@ -61,10 +61,13 @@ export class TransactionBench {
       clock: this.clock,
       user: {
         request: (transaction) => {
-          received.set(transaction, { request: transaction.request, topVia: transaction.topVia });
+          remember(transaction);
           this.requests.push(transaction);
         },
-        cancel: (cancel, invite) => this.cancels.push({ cancel, invite }),
+        cancel: (cancel, invite) => {
+          remember(cancel);
+          this.cancels.push({ cancel, invite });
+        },
         ack: (request, topVia) => this.acks.push({ request, topVia }),
       },
       ...(maxServerTransactions !== undefined && { maxServerTransactions }),
@@ -125,6 +128,10 @@ export class TransactionBench {
 
 /** The transaction forgets its request with the final response; the user of these tests does not. */
 const received = new WeakMap<ServerTransaction, { request: Message; topVia: string | undefined }>();
+
+function remember(transaction: ServerTransaction): void {
+  received.set(transaction, { request: transaction.request, topVia: transaction.topVia });
+}
 
 /** Answers as the proxy core does. */
 export function respond(transaction: ServerTransaction, status: number): void {
