@@ -1,0 +1,50 @@
+import type { MediaRelay, MediaSession, MediaSessionEvents } from '../../src/media/media-contract.ts';
+
+/** A relay that moves no packets: it writes down what it was told and marks what it rewrote. */
+export class FakeMediaRelay implements MediaRelay {
+  /** In order, over all sessions: `offer caller 0`, `settle 1`, `close`. */
+  readonly told: string[] = [];
+  readonly events: MediaSessionEvents[] = [];
+  readonly stats: MediaRelay['stats'] = {
+    sessions: 0,
+    legs: 0,
+    portsInUse: 0,
+    packets: 0,
+    bytes: 0,
+    droppedStrangers: 0,
+    droppedUndeliverable: 0,
+    forwarder: 'dgram',
+    restarts: 0,
+  };
+
+  createSession(id: string, events: MediaSessionEvents): MediaSession {
+    this.events.push(events);
+    return {
+      id,
+      rewrite: (_sdp, kind, from, branch, facingSender, facingReceiver) => {
+        this.told.push(`${kind} ${from} ${branch}`);
+        return `anchored ${facingSender.advertisedAddress} ${facingReceiver.advertisedAddress}`;
+      },
+      rollBack: (branch, party) => this.told.push(`roll back ${party} ${branch}`),
+      dropBranch: (branch) => this.told.push(`drop ${branch}`),
+      settle: (branch) => this.told.push(`settle ${branch}`),
+      snapshot: () => [],
+      close: () => this.told.push('close'),
+    };
+  }
+
+  /** What was told since the last call. */
+  take(): string[] {
+    return this.told.splice(0);
+  }
+
+  protect(): void {}
+
+  flush(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
