@@ -178,9 +178,10 @@ export class ResponseContext implements BranchOwner {
       recordRoutes: branch.recordRouteRewrites,
       extraHeaders,
     });
-    // Without a second Via it was for us alone, though we never send requests of our own by this way.
     if (text !== undefined) this.#transaction.respond(text, response.status);
-    else this.#respond(502);
+    // Without a second Via it was for us alone, though we never send requests of our own by this way. A final one
+    // ends the wait of the caller; one more than that, or a provisional one, is of no use to anybody.
+    else if (response.status >= 200 && !this.#transaction.completed) this.#respond(502);
   }
 
   /** A BYE ends its dialog whatever comes back (RFC 3261 15.1.1), unless it only has to be tried again with credentials. */

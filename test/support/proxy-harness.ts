@@ -11,7 +11,7 @@ import { ProxyCore } from '../../src/proxy/proxy-core.ts';
 import { handleRegister } from '../../src/registrar/registrar.ts';
 import { type Message, parseMessage } from '../../src/sip/message/message.ts';
 import { TransactionLayer } from '../../src/sip/transaction/transaction-layer.ts';
-import { createResolver } from '../../src/sip/transport/resolver.ts';
+import { createResolver, type Resolver } from '../../src/sip/transport/resolver.ts';
 import { calculateResponse } from './digest-client.ts';
 import { FakeTransport, type Sent } from './fake-transport.ts';
 import { ManualClock } from './manual-clock.ts';
@@ -24,6 +24,8 @@ export interface HarnessOptions {
   /** Account names; each has the password `secret`. */
   readonly users?: readonly string[];
   readonly media?: (identity: Identity) => MediaAnchor;
+  /** Instead of one that asks the machine's DNS for names. */
+  readonly resolver?: Resolver;
 }
 
 export interface SentMessage extends Sent {
@@ -73,7 +75,7 @@ export class ProxyHarness {
       clock,
       log,
       identity,
-      resolver: createResolver({ clock }),
+      resolver: options.resolver ?? createResolver({ clock }),
       cookies: new DialogCookies('a secret of the test'),
       media: options.media?.(identity),
       transportOf: (listener) => this.transports.find((transport) => transport.listener === listener),
