@@ -30,6 +30,8 @@ export interface AccountStoreOptions {
 
 /** How long a change by another process may stay unseen. */
 const recheckMs = 500;
+/** The same where a name is not known yet. */
+const recheckMissMs = 10;
 
 /** Values of PRAGMA user_version: whether anybody has ever added or removed an account. */
 const untouched = 1;
@@ -100,17 +102,21 @@ class SqliteAccountStore implements AccountStore {
   }
 
   get(name: string): Account | undefined {
-    this.#refresh();
+    this.#refresh(recheckMs);
+    const known = this.#accounts.get(name);
+    if (known) return known;
+    // Whoever is added at this moment should not be turned away; strangers' guesses must not cost a look each.
+    this.#refresh(recheckMissMs);
     return this.#accounts.get(name);
   }
 
   list(): Account[] {
-    this.#refresh();
+    this.#refresh(recheckMs);
     return [...this.#accounts.values()];
   }
 
   isEmpty(): boolean {
-    this.#refresh();
+    this.#refresh(recheckMs);
     return this.#accounts.size === 0;
   }
 
@@ -159,11 +165,11 @@ class SqliteAccountStore implements AccountStore {
     return account;
   }
 
-  /** Looks for changes by other processes, at most once in `recheckMs`. */
-  #refresh(): void {
+  /** Looks for changes by other processes, at most once in `everyMs`. */
+  #refresh(everyMs: number): void {
     const now = this.#clock.now();
     // A clock that was set back must not blind the agent for as long.
-    if (now >= this.#checkedAt && now - this.#checkedAt < recheckMs) return;
+    if (now >= this.#checkedAt && now - this.#checkedAt < everyMs) return;
     this.#checkedAt = now;
     try {
       if (this.#dataVersion() !== this.#version) this.#load();
