@@ -12,6 +12,7 @@ export const debianPackages: readonly string[] = [
   'iproute2', // network namespaces: ip
   'iputils-ping',
   'kamailio', // the other side of the signalling benchmark
+  'libnss-systemd', // the name of a unit's own user
   'nftables', // the lab's NAT and firewalls
   'openssl', // certificates of the TLS tests
   'procps',
