@@ -17,8 +17,10 @@ export interface ForwardableRequest {
   readonly message: Message;
   readonly topVia: string | undefined;
   readonly sender: HopSide;
-  /** The Route values that remain of the received ones; undefined where they stay untouched. */
-  readonly routes: readonly string[] | undefined;
+  /** The Route values that remain of the received ones. */
+  readonly routes: readonly string[];
+  /** False where the Route lines stay as they were received. */
+  readonly routesChanged: boolean;
   readonly loopHash: string;
   /** The cookie's URI parameters for this callee; undefined where no Record-Route is added. */
   cookieParams(calleeFlow: Endpoint | undefined): string | undefined;
@@ -166,8 +168,8 @@ export class ClientBranch implements ClientTransactionUser {
   /** The rest of the route set: the target's own Path, then what the request came with. */
   #routes(): readonly string[] {
     const { routes } = this.#request!;
-    if (this.target.routes.length === 0) return routes ?? [];
-    return routes === undefined ? this.target.routes : [...this.target.routes, ...routes];
+    if (this.target.routes.length === 0) return routes;
+    return routes.length === 0 ? this.target.routes : [...this.target.routes, ...routes];
   }
 
   #hasNext(): boolean {
@@ -238,7 +240,7 @@ export class ClientBranch implements ClientTransactionUser {
     }
     const hop = this.#hop!;
     const rewriteRoutes =
-      request.routes !== undefined || this.target.routes.length > 0 || hop.routes !== this.#routeSet;
+      request.routesChanged || this.target.routes.length > 0 || hop.routes !== this.#routeSet;
     return writeForwardedRequest(message, {
       requestUri: hop.requestUri,
       via: `SIP/2.0/UDP ${sentBy.host}:${sentBy.port};rport;branch=${branch}`,

@@ -22,8 +22,10 @@ export function targetsOf(
   for (const binding of bindings.slice(0, maxTargets)) {
     const contact = parseSipUri(binding.contact);
     if (!contact) continue;
+    const { headers } = contact;
     const target: Target = {
-      requestUri: binding.contact,
+      // Headers of a Contact never get into a Request-URI (RFC 3261 16.6 step 2, RFC 4475 3.3.14).
+      requestUri: headers === '' ? binding.contact : binding.contact.slice(0, -headers.length),
       uri: contact,
       routes: binding.path,
       flow: binding.received && flowOf(contact, binding.received, (address) => identity.isLocal(address)),

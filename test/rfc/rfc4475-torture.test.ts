@@ -85,7 +85,7 @@ const requests: readonly RequestRow[] = [
     section: '3.1.1.5',
     title: 'Use of % When It Is Not an Escape',
     asks: 'Valid: RE%47IST%45R is not REGISTER and C%6Fntact not Contact, so a proxy passes both on as unknown.',
-    setting: { as: 'resource', spliced: ['Route: <sip:203.0.113.5;lr>, <sip:192.0.2.200:5070;lr>'] },
+    setting: { as: 'resource', spliced: ['Route: <sip:192.0.2.200:5070;lr>'] },
     outcome: 'forwarded',
     requestUri: 'sip:registrar.example.com',
     more: ({ harness, sent }) => {
@@ -604,6 +604,19 @@ describe('RFC 4475 beyond the single message', () => {
     harness.receive(ack, '192.0.2.1:5060');
     harness.clock.advance(4000);
     assert.deepEqual(harness.take(), [], 'the 404 is not sent again');
+  });
+
+  test('3.3.14: a header in a Contact gets neither into the Request-URI nor into the request', () => {
+    const { harness } = judgeRequest(
+      readVector('rfc4475', 'regescrt').replace('user@example.com?', 'user@192.0.2.200:5070?'),
+      { as: 'user' },
+    );
+    harness.receive(requestText({ uri: 'sip:user@example.com' }), '198.51.100.10:5060');
+    const invite = harness.take().at(-1)!;
+    assert.equal(invite.message.requestUri, 'sip:user@192.0.2.200:5070');
+    assert.doesNotMatch(invite.text, /^Route:/m);
+    // The binding is reached, whose Contact is not where its REGISTER came from.
+    assert.deepEqual(invite.destination, { address: '192.0.2.200', port: 5070 });
   });
 
   test('3.3.10: a request cannot make the agent answer to the broadcast address', () => {
