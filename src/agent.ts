@@ -126,6 +126,17 @@ export class Agent {
     const asked = discover(providers, configuration.provider, context, stopped.signal);
     asked.catch(() => {});
     const opened: { close(): unknown }[] = [];
+    // Before everything else: its thread starts while this one opens the stores.
+    const relaying =
+      configuration.media === 'off'
+        ? Promise.resolve(undefined)
+        : startMediaRelay({
+            portRange: configuration.rtpPorts,
+            forwarder: configuration.media,
+            clock,
+            log: mediaLog(log),
+          });
+    opened.push({ close: async () => (await relaying.catch(() => undefined))?.close() });
     try {
       const accounts = openAccountStore(configuration.stateDirectory, {
         clock,
@@ -136,16 +147,7 @@ export class Agent {
         report: (sentence, error) => log.warn({ err: error }, sentence),
       });
       opened.push(location);
-      const relay =
-        configuration.media === 'off'
-          ? undefined
-          : await startMediaRelay({
-              portRange: configuration.rtpPorts,
-              forwarder: configuration.media,
-              clock,
-              log: mediaLog(log),
-            });
-      if (relay) opened.push(relay);
+      const relay = await relaying;
       const { provider, topology } = await asked;
       const newAccounts = ensureFirstAccounts(accounts);
       const agent = new Agent(options, {
@@ -237,6 +239,10 @@ export class Agent {
     }
     this.#topology = topology;
     this.#identity.update(this.listeners, localNetworks, subnets);
+    // No SDP makes the relay send to SIP, by whatever name.
+    this.#relay?.protect(
+      this.listeners.flatMap(({ bound, advertised }) => (advertised ? [bound, advertised] : [bound])),
+    );
   }
 
   async #open(listener: Listener): Promise<Transport> {

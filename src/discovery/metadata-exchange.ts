@@ -1,9 +1,4 @@
-import {
-  type Agent,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-  request as sendRequest,
-} from 'node:http';
+import type { Agent, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Clock } from '../net/clock.ts';
 import { DiscoveryError } from './discovery-error.ts';
 
@@ -45,7 +40,7 @@ export function exchange(
     let connected = false;
     let settled = false;
 
-    const request = sendRequest(url, { method, headers, agent, signal });
+    const request = process.getBuiltinModule('node:http').request(url, { method, headers, agent, signal });
     // The connection is timed only while it is being made: a kept one has none to wait for.
     let connectTimer: object | undefined;
     const callTimer = clock.schedule(() => fail(connected ? timedOut() : silent(timeoutMs)), timeoutMs);
