@@ -9,6 +9,7 @@ import { type MachineFacts, readMachineFacts } from './discovery/machine-facts.t
 import type { DiscoveryContext, DiscoveryLog, Provider } from './discovery/provider.ts';
 import type { Topology } from './discovery/topology.ts';
 import { mappingChanges } from './discovery/topology-diff.ts';
+import { CloudsipError } from './error.ts';
 import { Identity } from './identity/identity.ts';
 import { planListeners, subnetsByAddress } from './identity/listener-plan.ts';
 import type { LocationStore } from './location/location-store.ts';
@@ -16,7 +17,7 @@ import { openSqliteLocation } from './location/sqlite-location.ts';
 import type { MediaRelay } from './media/media-contract.ts';
 import type { MediaLog } from './media/media-log.ts';
 import { startMediaRelay } from './media/media-relay.ts';
-import type { Endpoint } from './net/address.ts';
+import { type Endpoint, formatEndpoint } from './net/address.ts';
 import type { Clock } from './net/clock.ts';
 import { type Listener, listenerKey } from './net/listener.ts';
 import { LogLimit } from './net/log-limit.ts';
@@ -247,6 +248,12 @@ export class Agent {
 
   async #open(listener: Listener): Promise<Transport> {
     const { configuration, log, clock } = this.#options;
+    if (listener.transport !== 'udp') {
+      throw new CloudsipError(
+        'agent.transport',
+        `${listenerKey(listener)} cannot be opened: expected a udp listener, since SIP is served over UDP alone so far. Write udp:${formatEndpoint(listener.bound)}.`,
+      );
+    }
     const transport = await openUdp(listener, this.#receive, {
       log,
       clock,

@@ -125,7 +125,7 @@ const table = {
     placeholder: 'LISTENER',
     summary:
       "A listener, such as 'udp:10.0.0.15:5060 as 203.0.113.5:5060'; replaces those found by discovery.",
-    defaultText: 'UDP and TCP on port 5060 of every discovered address',
+    defaultText: 'UDP on port 5060 of every discovered address',
     expected: "TRANSPORT:HOST[:PORT] [as HOST[:PORT]], such as 'udp:10.0.0.15:5060 as 203.0.113.5:5060'",
     read: readListen,
   }),
