@@ -52,14 +52,11 @@ describe('offers and answers in unusual places', needsRoot, () => {
       callee: 'bob',
       users: [{ user: name, password }],
       talkMs: 1_200,
-      toneMs: 1_400,
-      toneHz: 660,
+      // It has fallen silent when it makes the offer: so no packet of its own can put right what the offer spoiled.
+      toneMs: 100,
     });
     await wire.packet(({ payload }) => /^SIP\/2\.0 488 /.test(payload.toString('latin1')));
-    await Promise.all([
-      toneReaches(home, 20_000, 880, 400, 5_000),
-      toneReaches(office.lab.host('bob-host'), 20_000, 660, 400, 5_000),
-    ]);
+    await toneReaches(home, 20_000, 880, 400, 5_000);
     const [calling, called] = [await caller.finished, await bob.finished];
     assert.deepEqual([calling.successful, calling.errors], [1, '']);
     assert.deepEqual([called.successful, called.errors], [1, '']);
