@@ -173,6 +173,10 @@ describe('whole datagrams through the agent', () => {
       (name) =>
         patterns.map((pattern) => [name, requestText({ headers: [`${name}: ${value(pattern)}`] })] as const),
     ),
+    [
+      'many To lines behind a long one',
+      requestText({ to: `<sip:a@b>${fill(';', room / 2)}`, headers: [fill('t:x\r\n', room / 2)] }),
+    ],
     ['many Vias', requestText({ headers: [value('Via: SIP/2.0/UDP a;branch=z9hG4bKb\r\n')] })],
     ['many Routes', requestText({ headers: [value('Route: <sip:203.0.113.5;lr>\r\n')] })],
     [

@@ -21,6 +21,8 @@ export interface ResponseOptions {
 export function buildResponse(request: Message, status: number, options: ResponseOptions = {}): string {
   let out = `SIP/2.0 ${status} ${options.reason ?? reasonPhrase(status)}\r\n`;
   let firstVia = options.topVia;
+  // Looked for once: a broken request has as many To lines as its sender likes, and the tag is found by reading.
+  const newTag = options.toTag !== undefined && request.toTag === undefined ? options.toTag : undefined;
   for (let n = 0; n < request.headerCount; n++) {
     switch (request.idAt(n)) {
       case VIA: {
@@ -36,8 +38,8 @@ export function buildResponse(request: Message, status: number, options: Respons
         break;
       }
       case TO:
-        if (options.toTag !== undefined && request.toTag === undefined) {
-          out += `${request.text.slice(request.lineStart(n), request.valueEnd(n))};tag=${options.toTag}\r\n`;
+        if (newTag !== undefined) {
+          out += `${request.text.slice(request.lineStart(n), request.valueEnd(n))};tag=${newTag}\r\n`;
           break;
         }
         out += request.text.slice(request.lineStart(n), request.lineEnd(n));

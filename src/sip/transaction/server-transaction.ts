@@ -1,5 +1,5 @@
 import type { Endpoint } from '../../net/address.ts';
-import { familyOf, isUnspecified, normalizeHost } from '../../net/address.ts';
+import { familyOf, normalizeHost } from '../../net/address.ts';
 import type { Message } from '../message/message.ts';
 import { paramValue } from '../message/params.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -43,18 +43,22 @@ export function responseDestination(request: Message, source: Endpoint, reliable
   if (!via || reliable) return source;
   const maddr = /maddr/i.test(via.params) ? paramValue(via.params, 'maddr') : undefined;
   if (maddr !== undefined) {
-    // Only a numeric maddr is obeyed: a name would make a response wait for DNS on the word of a stranger.
+    // A client writes maddr where it asked a multicast group (RFC 3261 18.1.1). Any other address would let a
+    // stranger send our responses, and eleven copies of some, to whom he likes without forging his source.
     const address = normalizeHost(maddr);
-    if (familyOf(address) === familyOf(source.address) && !reachesEverybody(address))
+    if (isMulticast(address) && familyOf(address) === familyOf(source.address))
       return { address, port: via.port || 5060 };
   }
   if (via.rport !== undefined) return source;
   return { address: source.address, port: via.port || 5060 };
 }
 
-/** No stranger makes us broadcast (RFC 4475 3.3.10) or send to ourselves. */
-function reachesEverybody(address: string): boolean {
-  return address === '255.255.255.255' || isUnspecified(address);
+/** A group of 224.0.0.0/4 or ff00::/8. */
+function isMulticast(address: string): boolean {
+  const family = familyOf(address);
+  if (family === 'ipv6') return address.startsWith('ff') && address.indexOf(':') === 4;
+  const first = Number.parseInt(address, 10);
+  return family === 'ipv4' && first >= 224 && first < 240;
 }
 
 /** What a completed transaction says when somebody asks for its request. */

@@ -250,6 +250,7 @@ describe('where responses go', () => {
     ['rport', '10.1.1.1:5070;rport', '198.51.100.10:40000'],
     ['a numeric maddr', '10.1.1.1:5070;maddr=239.255.255.1;rport', '239.255.255.1:5070'],
     ['a maddr and no port', '10.1.1.1;maddr=239.255.255.1', '239.255.255.1:5060'],
+    ['a maddr of a third party', '10.1.1.1:5070;maddr=192.0.2.99', '198.51.100.10:5070'],
     ['a maddr that is a name', '10.1.1.1:5070;maddr=example.com', '198.51.100.10:5070'],
     ['a maddr of the other family', '10.1.1.1:5070;maddr=[2001:db8::1]', '198.51.100.10:5070'],
     ['a maddr that is nothing', '10.1.1.1:5070;maddr=999.1', '198.51.100.10:5070'],
