@@ -93,7 +93,9 @@ export function handleRegister(
   // 4. May this account change this address of record? The account's name is its user part.
   if (!request.to) return refused(400, 'Bad To');
   const to = parseSipUri(request.to.uri);
-  if (to?.user === undefined) return refused(404);
+  // The address of record has to be a SIP URI (RFC 3261 10.2, RFC 4475 3.3.4).
+  if (!to) return refused(400, 'To Is Not A SIP URI');
+  if (to.user === undefined) return refused(404);
   const aor = unescapeUser(to.user);
   if (aor !== authentication.account) return refused(403, 'Not Your Address Of Record');
 

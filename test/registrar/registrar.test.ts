@@ -260,13 +260,11 @@ describe('steps 3 to 5: who, what and where', () => {
     assertRefused(register({}), 403, 'Not Your Address Of Record');
   });
 
-  for (const to of [
-    '<sip:alice@elsewhere.com>',
-    '<sip:alice@example.com:5070>',
-    '<sip:example.com>',
-    '<tel:+1>',
-  ])
+  for (const to of ['<sip:alice@elsewhere.com>', '<sip:alice@example.com:5070>', '<sip:example.com>'])
     test(`${to} is not here`, () => assertRefused(register({ to }), 404));
+
+  test('an address of record that is no SIP URI is malformed', () =>
+    assertRefused(register({ to: '<tel:+1>' }), 400, 'To Is Not A SIP URI'));
 
   test('an account that was removed since is not here', () => {
     account = 'carol';

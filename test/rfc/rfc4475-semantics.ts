@@ -46,9 +46,9 @@ export const semanticsRows: readonly RequestRow[] = [
     file: 'unksm2',
     section: '3.3.4',
     title: 'Unknown URI Schemes in Header Fields',
-    asks: 'Parsers must not fail. Nothing is registered for an ISBN: it is no address of record here (RFC 3261 10.3 step 5).',
+    asks: 'A registrar responds 400: the To has to be a SIP URI (RFC 3261 10.2).',
     setting: { as: 'user' },
-    outcome: 404,
+    outcome: 400,
     more: ({ harness }) => assert.equal(harness.location.lookup('user').length, 0),
   },
   {

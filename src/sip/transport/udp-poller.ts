@@ -22,9 +22,9 @@ export interface Polled {
 }
 
 /** How long the thread waits for the next message before it goes back to Node's loop… */
-const LINGER_MS = 2;
+const LINGER_MS = 5;
 /** …and how long it stays away from it in all: timers and other work wait that long at most. */
-const AWAY_MS = 8;
+const AWAY_MS = 20;
 /** Where so many came at once there are more to come: they are let gather for a millisecond. */
 const GATHER_FROM = 2;
 const GATHER_MS = 1;
