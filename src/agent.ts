@@ -43,6 +43,15 @@ export interface AgentOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
+export interface AgentState {
+  readonly serverTransactions: number;
+  readonly clientTransactions: number;
+  readonly transactionTimers: number;
+  readonly bindings: number;
+  readonly mediaSessions: number;
+  readonly mediaPorts: number;
+}
+
 /** The running service: everything is made, joined and closed here, in visible order. */
 export class Agent {
   readonly #options: AgentOptions;
@@ -175,6 +184,19 @@ export class Agent {
 
   get listeners(): readonly Listener[] {
     return [...this.#transports.values()].map((transport) => transport.listener);
+  }
+
+  /** What is under way at this moment: all zero but the bindings once the last call and its timers are over. */
+  state(): AgentState {
+    const stats = this.#relay?.stats;
+    return {
+      serverTransactions: this.#layer.serverTransactions,
+      clientTransactions: this.#layer.clientTransactions,
+      transactionTimers: this.#layer.pendingTimers,
+      bindings: this.#location.size,
+      mediaSessions: stats?.sessions ?? 0,
+      mediaPorts: stats?.portsInUse ?? 0,
+    };
   }
 
   /** Closes the listeners, then what stands behind them. */

@@ -60,6 +60,7 @@ async function run({ configuration, warnings }: RunInvocation): Promise<number> 
     agent.newAccounts,
     log,
   );
+  process.on('SIGUSR2', () => log.info(agent.state(), 'state'));
   await notifyServiceManager('READY=1');
   const watchdogMs = watchdogIntervalMs();
   const watchdog =

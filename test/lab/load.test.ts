@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import type { AgentState } from '../../src/agent.ts';
 import type { Packet } from '../support/capture-decoder.ts';
 import { needsRoot } from '../support/privileged.ts';
 import { runSipp, SippRun } from '../support/sipp.ts';
@@ -59,8 +61,28 @@ describe('500 calls at 50 a second, with digest and media', needsRoot, () => {
     assert.ok(repeated < packets.length / 100, `${repeated} of ${packets.length} messages were repeats`);
     await office.mediaPortsReturned();
     assert.equal(descriptors(), idle, 'file descriptors');
+    await stateOf(office, ({ serverTransactions }) => serverTransactions === 0);
+    const { bindings, ...underWay } = await stateOf(office, () => true);
+    assert.equal(bindings, 1);
+    assert.deepEqual(new Set(Object.values(underWay)), new Set([0]), JSON.stringify(underWay));
   });
 });
+
+/** The last transaction ends 32 seconds after its call (timer J, RFC 3261 17.2.2). */
+const transactionsEndMs = 40_000;
+
+/** Asks the agent what is under way until it is as expected. */
+async function stateOf({ cloudsip }: Office, expected: (state: AgentState) => boolean): Promise<AgentState> {
+  const deadline = Date.now() + transactionsEndMs;
+  for (;;) {
+    const from = cloudsip.program.lines.length;
+    cloudsip.program.signal('SIGUSR2');
+    const { time, level, pid, hostname, msg, ...state } = await cloudsip.logged('state', { from });
+    if (expected(state as unknown as AgentState)) return state as unknown as AgentState;
+    assert.ok(Date.now() < deadline, `still under way: ${JSON.stringify(state)}`);
+    await setTimeout(1000);
+  }
+}
 
 /** A retransmission is the same bytes on the same way (RFC 3261 17). */
 function nameOf({ source, destination, payload }: Packet): string {
