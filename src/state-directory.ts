@@ -9,7 +9,7 @@ import {
   openSync,
   statSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /**
  * Makes the state directory (0700) where it does not exist. A directory that exists keeps its mode: it may be
@@ -17,8 +17,18 @@ import { join } from 'node:path';
  */
 export function prepareStateDirectory(directory: string): void {
   if (existsSync(directory)) return;
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory, 0o700);
   chmodSync(directory, 0o700);
+}
+
+/**
+ * Level by level: Node's own `recursive` never returns where a directory exists in which none can be made, as
+ * in /proc (mkdir(2) then says ENOENT for ever).
+ */
+function makeDirectory(directory: string, mode: number): void {
+  const parent = dirname(directory);
+  if (!existsSync(parent)) makeDirectory(parent, mode);
+  mkdirSync(directory, mode);
 }
 
 /**

@@ -22,6 +22,10 @@ describe('the state directory', () => {
     assert.equal(mode(made), 0o700);
   });
 
+  test('is refused, and not tried for ever, where no directory can be made', () => {
+    assert.throws(() => prepareStateDirectory('/proc/no/such'), { code: 'ENOENT' });
+  });
+
   test('keeps its mode where it was there before', () => {
     chmodSync(directory, 0o755);
     prepareStateDirectory(directory);
