@@ -93,7 +93,7 @@ export class ClientBranch implements ClientTransactionUser {
       return;
     }
     this.#hop = hop;
-    if (target.flow && this.#routeSet.length === 0) {
+    if (target.flow && (target.pinned || this.#routeSet.length === 0)) {
       this.#endpoints = [target.flow];
       this.#tryNext();
       return;
@@ -224,7 +224,7 @@ export class ClientBranch implements ClientTransactionUser {
     const request = this.#request!;
     const { message, sender, topVia, removeLines } = request;
     const { sentBy, listener } = egress;
-    const cookie = request.cookieParams(this.target.flow);
+    const cookie = request.cookieParams(this.target.ours ? endpoint : this.target.flow);
     let recordRoutes: readonly string[] = [];
     if (cookie !== undefined) {
       const pair = recordRoutePair(

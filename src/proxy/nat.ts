@@ -34,5 +34,7 @@ export function flowOf(
     return host.endsWith('.invalid') || host.endsWith('.local') ? source : undefined;
   }
   if (host === source.address) return (contact.port ?? 5060) === source.port ? undefined : source;
-  return isPrivateAddress(host) && !isLocal(host) ? source : undefined;
+  // A local address means ours only where its writer is local too: another network may use the same numbers, and
+  // nobody outside has us send into this one.
+  return isPrivateAddress(host) && !(isLocal(host) && isLocal(source.address)) ? source : undefined;
 }

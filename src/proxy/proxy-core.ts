@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { AccountStore } from '../account/account-store.ts';
 import type { DigestAuthenticator } from '../account/digest.ts';
 import type { LocationStore } from '../location/location-store.ts';
-import type { Endpoint } from '../net/address.ts';
+import { type Endpoint, normalizeHost } from '../net/address.ts';
 import { type Listener, listenerKey } from '../net/listener.ts';
 import type { RegisterResult } from '../registrar/registrar.ts';
 import { CONTACT, PROXY_AUTHORIZATION } from '../sip/message/header-id.ts';
@@ -20,7 +20,7 @@ import { targetsOf } from './locate-targets.ts';
 import { isLoop, loopHash } from './loop-detection.ts';
 import { badRoute, type PreprocessedRoute, preprocessRoute } from './loose-route.ts';
 import { flowOf } from './nat.ts';
-import { dialogMethods } from './record-route.ts';
+import { dialogMethods, parseRouteValue } from './record-route.ts';
 import { ResponseContext } from './response-context.ts';
 import { forwardStatelessly } from './stateless.ts';
 import type { Target } from './target.ts';
@@ -93,7 +93,7 @@ export class ProxyCore implements TransactionUser {
     const forwarding = this.#forwarding!;
     if (validateRequest(request)) return;
     const route = preprocessRoute(request, this.#isSelf);
-    const dialog = route === badRoute ? undefined : this.#dialogOf(request, route);
+    const dialog = route === badRoute ? undefined : this.#dialogOf(request, route, source);
     if (route === badRoute || !dialog) {
       // An ACK cannot be answered, and one that belongs to no dialog of ours is nobody's business.
       forwarding.counters.strayAcks++;
@@ -108,13 +108,13 @@ export class ProxyCore implements TransactionUser {
   }
 
   #route(transaction: ServerTransaction, route: PreprocessedRoute, hash: string): void {
-    const { request } = transaction;
+    const { request, source } = transaction;
     const uri = this.#uriOf(request, route);
     if (!uri) {
       this.#refuse(transaction, { status: 416 });
       return;
     }
-    const dialog = this.#dialogOf(request, route);
+    const dialog = this.#dialogOf(request, route, source);
     if (dialog && !(this.#isSelf(uri.host, uri.port) && route.routes.length === 0)) {
       this.#forward(transaction, route, hash, [[this.#dialogTarget(route, uri, dialog)]], []);
       return;
@@ -132,14 +132,16 @@ export class ProxyCore implements TransactionUser {
     // A new request. Whoever says to be one of our users, or wants to go elsewhere, proves who he is.
     const removeLines: number[] = [];
     const caller = parseSipUri(request.from?.uri ?? '');
+    let callerProved = false;
     const callerIsOurs = caller !== undefined && this.#isSelf(caller.host, caller.port);
     if (!dialog && (callerIsOurs || !forUs)) {
       const account = this.#authenticate(transaction, caller, callerIsOurs, removeLines);
       if (account === undefined) return;
+      callerProved = true;
     }
     if (!forUs) {
       const target = { requestUri: route.requestUri, uri, routes: [], flow: undefined, listener: undefined };
-      this.#forward(transaction, route, hash, [[target]], removeLines);
+      this.#forward(transaction, route, hash, [[target]], removeLines, callerProved);
       return;
     }
     const user = unescapeUser(uri.user!);
@@ -161,7 +163,7 @@ export class ProxyCore implements TransactionUser {
       this.#refuse(transaction, { status: 483 });
       return;
     }
-    this.#forward(transaction, route, hash, groups, removeLines);
+    this.#forward(transaction, route, hash, groups, removeLines, callerProved);
   }
 
   #uriOf(request: Message, route: PreprocessedRoute): SipUri | undefined {
@@ -172,11 +174,21 @@ export class ProxyCore implements TransactionUser {
   #dialogOf(
     request: Message,
     route: PreprocessedRoute,
+    source: Endpoint,
   ): { cookie: DialogCookie; from: DialogSide } | undefined {
     const toTag = request.toTag;
     const first = route.own[0];
     if (toTag === undefined || !first) return undefined;
-    return this.#options.cookies.verify(first.params, request.callId, request.fromTag ?? '', toTag);
+    const { cookies } = this.#options;
+    const dialog = cookies.verify(first.params, request.callId, request.fromTag ?? '', toTag);
+    if (!dialog) return undefined;
+    // Both sides were shown the signature, so either could speak for the other and choose where we send to. Who
+    // speaks for a side whose place is known speaks from there, or proves who he is: a phone may have moved. Its
+    // ACK cannot be challenged, and goes where nobody can choose or nowhere.
+    const { callerFlow, calleeFlow } = dialog.cookie;
+    const [place, other] = dialog.from === 'caller' ? [callerFlow, calleeFlow] : [calleeFlow, callerFlow];
+    if (!place || place.address === source.address || (request.method === 'ACK' && other)) return dialog;
+    return undefined;
   }
 
   #dialogTarget(
@@ -186,11 +198,16 @@ export class ProxyCore implements TransactionUser {
   ): Target {
     const last = route.own[route.own.length - 1]!;
     const { identity } = this.#options;
+    const place = dialog.from === 'caller' ? dialog.cookie.calleeFlow : dialog.cookie.callerFlow;
+    // A proxy between us and him may have a port for each purpose, but stands where it stood.
+    const next = place && route.routes[0] !== undefined ? parseRouteValue(route.routes[0])?.uri : undefined;
+    const stays = next && place?.address === normalizeHost(next.host) && !next.params.includes('maddr');
     return {
       requestUri: route.requestUri,
       uri,
       routes: [],
-      flow: dialog.from === 'caller' ? dialog.cookie.calleeFlow : dialog.cookie.callerFlow,
+      flow: stays ? undefined : place,
+      pinned: true,
       // The second of a pair names the socket of the other side. A single one names the sender's own, and the
       // destination decides.
       listener:
@@ -228,6 +245,7 @@ export class ProxyCore implements TransactionUser {
     hash: string,
     groups: readonly (readonly Target[])[],
     removeLines: readonly number[],
+    callerProved = false,
   ): void {
     const forwarding = this.#forwarding!;
     const { request, source, transport, topVia } = transaction;
@@ -244,7 +262,7 @@ export class ProxyCore implements TransactionUser {
       routes: route.routes,
       routesChanged: route.changed,
       loopHash: hash,
-      cookieParams: this.#cookieParams(request, source),
+      cookieParams: this.#cookieParams(request, source, callerProved),
       removeLines,
       exchange: forwarding.media?.exchange(request),
     };
@@ -256,11 +274,18 @@ export class ProxyCore implements TransactionUser {
     context.start();
   }
 
-  #cookieParams(request: Message, source: Endpoint): ForwardableRequest['cookieParams'] {
+  #cookieParams(
+    request: Message,
+    source: Endpoint,
+    callerProved: boolean,
+  ): ForwardableRequest['cookieParams'] {
     if (request.toTag !== undefined || !dialogMethods.has(request.method)) return () => undefined;
     const { cookies, identity } = this.#options;
     const contact = parseSipUri(parseNameAddr(request.value(CONTACT) ?? '')?.uri ?? '');
-    const callerFlow = contact && flowOf(contact, source, (address) => identity.isLocal(address));
+    // Where a user of ours is need not be believed: it was seen.
+    const callerFlow = callerProved
+      ? source
+      : contact && flowOf(contact, source, (address) => identity.isLocal(address));
     return (calleeFlow) => cookies.params(request.callId, request.fromTag ?? '', { callerFlow, calleeFlow });
   }
 

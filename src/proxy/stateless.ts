@@ -49,7 +49,7 @@ export function forwardStatelessly(forwarding: Forwarding, request: StatelessReq
     forwarding.counters.forwarded++;
     transport.send(text, endpoint);
   };
-  if (target.flow && route.routes.length === 0) {
+  if (target.flow && (target.pinned || route.routes.length === 0)) {
     send(target.flow);
     return;
   }

@@ -11,6 +11,10 @@ export interface Target {
   readonly routes: readonly string[];
   /** Where it is really reached, when a NAT makes the URI useless. */
   readonly flow: Endpoint | undefined;
+  /** The flow goes before Route and Request-URI: what comes in a dialog is not to lead anywhere else. */
+  readonly pinned?: boolean;
+  /** A user of ours: his place is remembered for the dialog, so that nobody has to be believed about it. */
+  readonly ours?: boolean;
   /** The listener that it has to leave by: where the binding was made, or where the Route says. */
   readonly listener: Listener | undefined;
 }

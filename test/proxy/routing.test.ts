@@ -132,7 +132,7 @@ describe('forwarding', () => {
     );
     assert.match(
       message.value(RECORD_ROUTE)!,
-      /^<sip:203\.0\.113\.5;lr;ck=[\w-]{12};cf=198\.51\.100\.10:4321>$/,
+      /^<sip:203\.0\.113\.5;lr;ck=[\w-]{12};cf=198\.51\.100\.10:4321;bf=198\.51\.100\.20:5062>$/,
     );
     assert.ok(invite!.text.includes('X-Strange:   \xff \xc3\xa9  \r\nSubject: a,b\r\n'));
     assert.doesNotMatch(invite!.text, /10\.0\.0\./);
