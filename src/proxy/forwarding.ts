@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Identity } from '../identity/identity.ts';
 import type { Endpoint } from '../net/address.ts';
+import { scopeOf } from '../net/address-scope.ts';
 import type { Clock } from '../net/clock.ts';
 import type { Listener } from '../net/listener.ts';
 import type { TransactionLayer } from '../sip/transaction/transaction-layer.ts';
@@ -65,7 +66,21 @@ export function egressTo(
     transport = forwarding.transportOf(listener);
     if (!transport || listener.bound.address.includes(':') !== wantsIpv6) return undefined;
   }
-  return { transport, listener, sentBy: identity.towards(listener, destination.address) };
+  // The machine itself and its link, the metadata service among them, are reached only from a listener there:
+  // no Request-URI, Contact or DNS answer of a stranger, or of a user, makes us talk to them.
+  const { address } = destination;
+  if (staysHere(address) && scopeOf(address) !== scopeOf(listener.bound.address)) return undefined;
+  return { transport, listener, sentBy: identity.towards(listener, address) };
+}
+
+/** Quick for the many that do not: the prefixes of loopback and link-local addresses (RFC 1122, 3927, 4291). */
+function staysHere(address: string): boolean {
+  return (
+    address.startsWith('127.') ||
+    address.startsWith('169.254.') ||
+    address.startsWith('fe') ||
+    address === '::1'
+  );
 }
 
 const branchSeed = randomBytes(6).toString('hex');

@@ -204,3 +204,24 @@ describe('forwarding', () => {
     assert.deepEqual(invite.message.values(ROUTE), ['<sip:bob@192.168.9.9>']);
   });
 });
+
+describe('the machine itself', () => {
+  for (const address of ['127.0.0.1:5070', '169.254.169.254:80', '[::1]:5070', '[fe80::1]:5060']) {
+    test(`is out of reach for users: ${address}`, () => {
+      const harness = new ProxyHarness({
+        listeners: ['udp:10.0.0.15:5060 as 203.0.113.5:5060', 'udp:[2001:db8::5]:5060'],
+      });
+      harness.authenticate(
+        requestText({ uri: `sip:x@${address}`, from: '<sip:alice@example.com>;tag=1' }),
+        'alice',
+        carol,
+      );
+      const sent = harness.take();
+      assert.deepEqual(
+        sent.filter(({ message }) => message.method === 'INVITE'),
+        [],
+      );
+      assert.equal(sent.at(-1)!.message.status, 503);
+    });
+  }
+});
