@@ -11,6 +11,7 @@ import type { Topology } from './discovery/topology.ts';
 import { mappingChanges } from './discovery/topology-diff.ts';
 import { CloudsipError } from './error.ts';
 import { Identity } from './identity/identity.ts';
+import { diffListeners } from './identity/listener-diff.ts';
 import { planListeners, subnetsByAddress } from './identity/listener-plan.ts';
 import type { LocationStore } from './location/location-store.ts';
 import { openSqliteLocation } from './location/sqlite-location.ts';
@@ -240,25 +241,27 @@ export class Agent {
       facts.interfaces.flatMap((nic) => nic.addresses.map(({ address }) => address)),
     );
     for (const warning of plan.warnings) log.warn({}, warning);
-    const wanted = new Set(plan.listeners.map(listenerKey));
+    const { added, readvertised, retired } = diffListeners(this.listeners, plan.listeners);
     const subnets = subnetsByAddress(topology);
-    const added: Transport[] = [];
+    // What can fail comes first: then nothing else has changed yet.
+    const opened: Transport[] = [];
     try {
-      for (const listener of plan.listeners) {
-        const open = this.#transports.get(listenerKey(listener));
-        // The socket stays; only the name that it goes by changes.
-        if (open) open.listener.advertised = withPort(listener.advertised, open.listener.bound.port);
-        else added.push(await this.#open(listener));
+      for (const listener of added) {
+        opened.push(await this.#open(listener));
         // Before the next await: a message that comes now must find out who we are.
         this.#identity.update(this.listeners, localNetworks, subnets);
       }
     } catch (error) {
-      for (const transport of added) await this.#retire(transport);
+      for (const transport of opened) await this.#retire(transport);
       throw error;
     }
-    for (const transport of this.#transports.values()) {
-      const key = listenerKey(transport.listener);
-      if (!wanted.has(key) && !added.includes(transport)) await this.#retire(transport);
+    // The socket stays; only the name that it goes by changes.
+    for (const { running, advertised } of readvertised) {
+      running.advertised = withPort(advertised, running.bound.port);
+    }
+    for (const listener of retired) {
+      const transport = this.#transports.get(listenerKey(listener));
+      if (transport) await this.#retire(transport);
     }
     this.#topology = topology;
     this.#identity.update(this.listeners, localNetworks, subnets);

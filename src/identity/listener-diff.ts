@@ -1,5 +1,5 @@
 import { formatEndpoint } from '../net/address.ts';
-import type { Listener } from '../net/listener.ts';
+import { type Listener, listenerKey } from '../net/listener.ts';
 
 export interface ListenerDiff {
   /** Planned, to be opened. */
@@ -18,12 +18,12 @@ export interface ListenerDiff {
  * address and port are; boot is the difference from nothing. A planned port 0 never matches a running one.
  */
 export function diffListeners(running: readonly Listener[], planned: readonly Listener[]): ListenerDiff {
-  const byKey = new Map(running.map((listener) => [keyOf(listener), listener]));
+  const byKey = new Map(running.map((listener) => [listenerKey(listener), listener]));
   const kept = new Set<Listener>();
   const added: Listener[] = [];
   const readvertised: { running: Listener; advertised: Listener['advertised'] }[] = [];
   for (const listener of planned) {
-    const same = byKey.get(keyOf(listener));
+    const same = byKey.get(listenerKey(listener));
     if (!same) {
       added.push(listener);
       continue;
@@ -33,10 +33,6 @@ export function diffListeners(running: readonly Listener[], planned: readonly Li
       readvertised.push({ running: same, advertised: listener.advertised });
   }
   return { added, readvertised, retired: running.filter((listener) => !kept.has(listener)) };
-}
-
-function keyOf({ transport, bound }: Listener): string {
-  return `${transport}:${formatEndpoint(bound)}`;
 }
 
 function shown({ advertised }: Listener): string {

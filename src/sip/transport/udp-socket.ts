@@ -1,4 +1,3 @@
-import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { type Endpoint, familyOf, unbracket } from '../../net/address.ts';
 import {
@@ -12,7 +11,6 @@ import {
   IPV6_PMTUDISC_DONT,
   IPV6_V6ONLY,
   type Libc,
-  SO_ERROR,
   SO_RCVBUF,
   SO_RCVBUFFORCE,
   SO_SNDBUF,
@@ -77,13 +75,4 @@ export function openUdpSocket(libc: Libc, endpoint: Endpoint): { fd: number; por
   scratch[8] = length;
   libc.getsockname(fd, address, address + 32);
   return { fd, port: portOf(scratch[0]!) };
-}
-
-/** Takes the error that hangs on the socket, so that it can be watched again; 0 where there is none. */
-export function takeSocketError(libc: Libc, fd: number): number {
-  const scratch = new Int32Array(new ArrayBuffer(1024));
-  const address = libc.addressOf(new Uint8Array(scratch.buffer));
-  scratch[1] = 4;
-  if (libc.getsockopt(fd, SOL_SOCKET, SO_ERROR, address, address + 4) !== 0) return constants.errno.EBADF;
-  return scratch[0]!;
 }
