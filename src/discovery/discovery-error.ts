@@ -2,6 +2,10 @@ import { CloudsipError } from '../error.ts';
 
 export type DiscoveryErrorCode =
   | 'discovery.aborted'
+  | 'discovery.api-credentials'
+  | 'discovery.api-failed'
+  | 'discovery.api-forbidden'
+  | 'discovery.api-timeout'
   | 'discovery.configuration'
   | 'discovery.endpoint'
   | 'discovery.metadata-failed'
@@ -12,6 +16,8 @@ export type DiscoveryErrorCode =
   | 'discovery.metadata-too-large'
   | 'discovery.metadata-unauthorized'
   | 'discovery.metadata-unreachable'
+  | 'discovery.plugin'
+  | 'discovery.stun'
   | 'discovery.unknown-provider'
   | 'discovery.undetected';
 

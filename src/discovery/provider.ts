@@ -1,6 +1,8 @@
 import type { Clock } from '../net/clock.ts';
 import type { OsInterface } from '../net/os-interfaces.ts';
+import type { Examination, Finding } from './finding.ts';
 import type { MachineFacts } from './machine-facts.ts';
+import type { Notice } from './notice.ts';
 import type { Topology } from './topology.ts';
 
 /** The few log calls that a provider needs; pino satisfies it. */
@@ -41,4 +43,19 @@ export interface Provider {
     signal: AbortSignal,
     known?: Topology,
   ): void;
+  /**
+   * Calls `notify` with each notice that the machine is to go away or to pause, once for each `id`, until
+   * `signal` aborts. Errors are logged and survived. Absent where the cloud gives no notice.
+   */
+  watchNotices?(context: DiscoveryContext, notify: (notice: Notice) => void, signal: AbortSignal): void;
+  /**
+   * What only the cloud knows about why packets do not arrive: rights, firewall rules, addresses that the API
+   * tells differently. Never rejects for what the cloud answers: a refusal is a finding. For diagnosis alone,
+   * so it may take seconds.
+   */
+  examine?(
+    context: DiscoveryContext,
+    examination: Examination,
+    signal: AbortSignal,
+  ): Promise<readonly Finding[]>;
 }

@@ -55,8 +55,13 @@ function fingerprint(topology: Topology): string {
       mapping.privateAddress,
       mapping.publicAddress,
       mapping.provenance,
+      mapping.publicUnknown,
+      mapping.disagreements,
     ]);
-    return JSON.stringify([nic.mac, nic.id, nic.osName, primary, secondary.sort(), nic.subnets.toSorted()]);
+    const { mac, id, osName, subnets, mtu } = nic;
+    return JSON.stringify([mac, id, osName, primary, secondary.sort(), subnets.toSorted(), mtu]);
   });
-  return JSON.stringify([topology.provider, interfaces.sort(), topology.localNetworks.toSorted()]);
+  const options = Object.entries(topology.options ?? {}).sort();
+  const { provider, localNetworks, notes } = topology;
+  return JSON.stringify([provider, interfaces.sort(), localNetworks.toSorted(), options, notes]);
 }

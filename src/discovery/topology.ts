@@ -9,6 +9,16 @@ export interface AddressMapping {
   readonly publicAddress?: string;
   /** Where the mapping (or its absence) was learned. */
   readonly provenance: Provenance;
+  /** True where this source cannot tell whether a public address stands in front; another one has to. */
+  readonly publicUnknown?: true;
+  /** What other sources say of the same private address, where that differs: shown, never hidden. */
+  readonly disagreements?: readonly Claim[];
+}
+
+/** What one source says stands in front of a private address; without an address: nothing. */
+export interface Claim {
+  readonly provenance: Provenance;
+  readonly publicAddress?: string;
 }
 
 export interface NetworkInterface {
@@ -22,6 +32,8 @@ export interface NetworkInterface {
   readonly addresses: readonly AddressMapping[];
   /** CIDRs of the subnets that this interface stands in. */
   readonly subnets: readonly string[];
+  /** Bytes, where the cloud tells. */
+  readonly mtu?: number;
 }
 
 /** What a provider found: a value, compared and diffed, never mutated. */
@@ -31,4 +43,8 @@ export interface Topology {
   readonly interfaces: readonly NetworkInterface[];
   /** CIDRs that are reached by private addresses: VPC or VNet, subnets, configured ones. */
   readonly localNetworks: readonly string[];
+  /** Options that the instance's tags or attributes named `cloudsip-…` set, without that prefix. */
+  readonly options?: Readonly<Record<string, string>>;
+  /** Sentences for a person: what this cloud could not tell, and what to do about it. */
+  readonly notes?: readonly string[];
 }
