@@ -1,19 +1,38 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ec2Firmware } from '../support/cloudsip.ts';
 import type { ImdsTree, MachineDescription, NicDescription } from '../support/fake-imds-document.ts';
 import type { Program } from '../support/process.ts';
 import type { Lab } from './lab.ts';
 import { LabError } from './lab-error.ts';
 import type { LabHost } from './lab-host.ts';
 
-const metadataProgram = fileURLToPath(new URL('../support/fake-imds.ts', import.meta.url));
 let services = 0;
 
-export type MetadataDocument = MachineDescription | ImdsTree;
+/** Which cloud a laboratory plays: what its machines say of themselves, and who answers for it. */
+export interface LabCloud<Document = unknown> {
+  /** Files of /sys/class/dmi/id by name. */
+  readonly firmware: Readonly<Record<string, string>>;
+  /**
+   * The metadata service, in test/support: it takes `--host`, `--port` and `--document FILE.json`, reads the file
+   * anew for each request, and prints `NAME http://…` when it serves. The API's server is started the same way.
+   */
+  readonly program: string;
+  /** The true document of a host, as it stands in the laboratory now. */
+  describe(lab: Lab, hostName: string): Document;
+}
 
-/** The metadata service of a laboratory, at the cloud's own address. */
-export class LabMetadata implements AsyncDisposable {
+export type Ec2Document = MachineDescription | ImdsTree;
+
+export const ec2Cloud: LabCloud<Ec2Document> = {
+  firmware: ec2Firmware,
+  program: 'fake-imds.ts',
+  describe: (lab, hostName) => describeMachine(lab, hostName),
+};
+
+/** A service of the cloud in a laboratory: the metadata at its own address, or the API. */
+export class LabMetadata<Document = unknown> implements AsyncDisposable {
   readonly program: Program;
   readonly #file: string;
 
@@ -22,23 +41,25 @@ export class LabMetadata implements AsyncDisposable {
     this.#file = file;
   }
 
-  /** Resolves when the address answers. */
-  static async start(
+  /** Resolves when the address answers. `programName` is a file of test/support. */
+  static async start<Document>(
     host: LabHost,
+    programName: string,
     address: string,
     port: number,
-    document: MetadataDocument,
-  ): Promise<LabMetadata> {
+    document: Document,
+  ): Promise<LabMetadata<Document>> {
     const file = join(host.directory, `metadata-${++services}.json`);
     writeFileSync(file, JSON.stringify(document));
+    const path = fileURLToPath(new URL(`../support/${programName}`, import.meta.url));
     const args = ['--host', address, '--port', String(port), '--document', file];
-    const program = host.spawn(process.execPath, [metadataProgram, ...args]);
-    await program.line(/^fake-imds http/);
+    const program = host.spawn(process.execPath, [path, ...args]);
+    await program.line(/^\S+ http/);
     return new LabMetadata(program, file);
   }
 
   /** What it says from the next request on; nobody can read half of it. */
-  replace(document: MetadataDocument): void {
+  replace(document: Document): void {
     writeFileSync(`${this.#file}.new`, JSON.stringify(document));
     renameSync(`${this.#file}.new`, this.#file);
   }

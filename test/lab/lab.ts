@@ -2,7 +2,7 @@ import { Capture } from '../support/capture.ts';
 import { runProgram } from '../support/process.ts';
 import { LabError } from './lab-error.ts';
 import type { LabHost } from './lab-host.ts';
-import { describeMachine, LabMetadata, type MetadataDocument } from './lab-metadata.ts';
+import { type Ec2Document, ec2Cloud, type LabCloud, LabMetadata } from './lab-metadata.ts';
 import { publicAddressChange } from './router-rules.ts';
 import type { CloudRouterSpec, Topology } from './topology.ts';
 import type { Watchdog } from './watchdog.ts';
@@ -67,12 +67,32 @@ export class Lab implements AsyncDisposable {
     await router.host.run('nft', ['-f', '-'], { input });
   }
 
-  /** Serves a document as the cloud's metadata, by default the true one; resolves when the address answers. */
-  startMetadata(document: MetadataDocument = describeMachine(this, 'vm')): Promise<LabMetadata> {
+  /** Serves the true document of `vm`, or `document`, as EC2's metadata; resolves when the address answers. */
+  startMetadata(document: Ec2Document = ec2Cloud.describe(this, 'vm')): Promise<LabMetadata<Ec2Document>> {
+    return this.startMetadataOf(ec2Cloud, document);
+  }
+
+  /** The same for any cloud. */
+  startMetadataOf<Document>(
+    cloud: LabCloud<Document>,
+    document: Document = cloud.describe(this, 'vm'),
+  ): Promise<LabMetadata<Document>> {
+    return this.startService(cloud.program, document);
+  }
+
+  /**
+   * Starts a server of test/support at the cloud's own address, which the machine reaches and nobody else: at the
+   * metadata's port, or at another one for an API.
+   */
+  startService<Document>(
+    programName: string,
+    document: Document,
+    port?: number,
+  ): Promise<LabMetadata<Document>> {
     const metadata = this.topology.metadata;
     if (!metadata) throw new LabError('this topology has no metadata address');
-    const { host, address, port } = metadata;
-    return LabMetadata.start(this.host(host), address, port, document);
+    const host = this.host(metadata.host);
+    return LabMetadata.start(host, programName, metadata.address, port ?? metadata.port, document);
   }
 
   /** Ends every process inside and removes the namespaces; resolves when they are gone. */

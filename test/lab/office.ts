@@ -9,6 +9,7 @@ import { buildLab } from './build-lab.ts';
 import { cloud } from './cloud.ts';
 import type { Lab } from './lab.ts';
 import { LabError } from './lab-error.ts';
+import { ec2Cloud, type LabCloud, type LabMetadata } from './lab-metadata.ts';
 
 /** The address that people write into their phones: the first of the machine. */
 export const publicAddress = '203.0.113.5';
@@ -16,6 +17,15 @@ export const publicAddress = '203.0.113.5';
 export const publicAddresses: readonly string[] = ['203.0.113.5', '203.0.113.6', '203.0.113.7'];
 /** What they stand in front of. */
 export const privateAddresses: readonly string[] = ['10.0.0.15', '10.0.0.16', '10.0.1.15'];
+
+export interface OfficeOptions extends CloudsipOptions {
+  /** The cloud that it stands in; EC2 by default. Its machine is the same in every cloud. */
+  readonly cloud?: LabCloud;
+  /** What the metadata says; the truth by default. */
+  readonly document?: unknown;
+  /** Runs before the agent starts, when the metadata answers: an API's server, a change of the router. */
+  readonly prepare?: (lab: Lab) => Promise<unknown>;
+}
 
 export interface DeskOptions extends Partial<PhoneOptions> {
   readonly user: string;
@@ -25,20 +35,27 @@ export interface DeskOptions extends Partial<PhoneOptions> {
 /** The laboratory with the agent serving in it, nothing configured, and the telephones that register there. */
 export class Office implements AsyncDisposable {
   readonly lab: Lab;
+  readonly metadata: LabMetadata;
   cloudsip: CloudsipProcess;
+  readonly #options: CloudsipOptions;
   readonly #accounts = new Map<string, CloudsipAccount>();
   readonly #phones: BaresipPhone[] = [];
 
-  private constructor(lab: Lab, cloudsip: CloudsipProcess) {
+  private constructor(lab: Lab, metadata: LabMetadata, cloudsip: CloudsipProcess, options: CloudsipOptions) {
     this.lab = lab;
+    this.metadata = metadata;
     this.cloudsip = cloudsip;
+    this.#options = options;
   }
 
-  static async open(options: CloudsipOptions = {}): Promise<Office> {
+  static async open(options: OfficeOptions = {}): Promise<Office> {
+    const { cloud: labCloud = ec2Cloud, document, prepare, ...given } = options;
     const lab = await buildLab(cloud);
     try {
-      await lab.startMetadata();
-      return new Office(lab, await startCloudsip(lab.host('vm'), options));
+      const metadata = await lab.startMetadataOf<unknown>(labCloud, document);
+      await prepare?.(lab);
+      const agentOptions = { firmware: labCloud.firmware, ...given };
+      return new Office(lab, metadata, await startCloudsip(lab.host('vm'), agentOptions), agentOptions);
     } catch (error) {
       await lab.close();
       throw error;
@@ -94,7 +111,7 @@ export class Office implements AsyncDisposable {
   /** Ends the agent as a power cut would and starts it again on the same disk. */
   async restart(): Promise<void> {
     await this.cloudsip.kill9();
-    this.cloudsip = await startCloudsip(this.lab.host('vm'));
+    this.cloudsip = await startCloudsip(this.lab.host('vm'), this.#options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
