@@ -13,7 +13,10 @@ export interface PollOptions {
   readonly signal: AbortSignal;
   /** What the caller runs with already. */
   readonly known: Topology | undefined;
-  /** 15000 by default, give or take a tenth, so that a fleet started together does not ask together. */
+  /**
+   * The cloud's own pace, 15000 by default, give or take a tenth, so that a fleet started together does not ask
+   * together. What the context says goes before it.
+   */
   readonly intervalMs?: number;
 }
 
@@ -28,7 +31,8 @@ export async function pollTopology(options: PollOptions): Promise<void> {
   let owned = ownedOf(known, context.facts.interfaces);
   let failing = false;
   for (;;) {
-    await delay(clock, intervalMs * (0.9 + 0.2 * Math.random()), signal);
+    // Read each time: the configuration may have changed meanwhile.
+    await delay(clock, (context.pollIntervalMs ?? intervalMs) * (0.9 + 0.2 * Math.random()), signal);
     if (signal.aborted) return;
     try {
       const interfaces = context.currentInterfaces?.() ?? context.facts.interfaces;

@@ -21,6 +21,8 @@ export interface DiscoveryContext {
   readonly clock: Clock;
   readonly log: DiscoveryLog;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** How often to ask the cloud for changes and notices, where a person says so; else at the cloud's own pace. */
+  readonly pollIntervalMs?: number | undefined;
   /** The `static:` section of the configuration; only the static provider reads it. */
   readonly configuration: unknown;
 }
@@ -44,8 +46,8 @@ export interface Provider {
     known?: Topology,
   ): void;
   /**
-   * Calls `notify` with each notice that the machine is to go away or to pause, once for each `id`, until
-   * `signal` aborts. Errors are logged and survived. Absent where the cloud gives no notice.
+   * Calls `notify` with each notice that the machine is to go away or to pause, until `signal` aborts: once for
+   * each `id`, and again where its deadline moved or the cloud took it back. Errors are logged and survived. Absent where the cloud gives no notice.
    */
   watchNotices?(context: DiscoveryContext, notify: (notice: Notice) => void, signal: AbortSignal): void;
   /**
