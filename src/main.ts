@@ -20,21 +20,25 @@ async function main(): Promise<number> {
     (path) => readFile(path, 'utf8'),
     { providers: names },
   );
+  const { stdin, stdout, stderr, env } = process;
   switch (invocation.kind) {
     case 'help':
-      process.stdout.write(invocation.text);
+      stdout.write(invocation.text);
       return 0;
     case 'version':
-      process.stdout.write(`cloudsip ${readVersion()}\n`);
+      stdout.write(`cloudsip ${readVersion()}\n`);
       return 0;
-    case 'user': {
-      const { stdin, stdout, stderr } = process;
+    case 'user':
       return runUserCommand(invocation.arguments, {
         stdin,
         stdout,
         stderr,
         stateDir: invocation.configuration.stateDirectory,
       });
+    case 'discover': {
+      // Commands of rare use are loaded by whoever wants them: the agent's start does not grow by them.
+      const { runDiscoverCommand } = await import('./cli/discover-command.ts');
+      return runDiscoverCommand(invocation, { providers, clock: systemClock, env, stdout, stderr });
     }
     case 'run':
       return run(invocation);

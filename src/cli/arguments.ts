@@ -1,3 +1,4 @@
+import { type Command, type CommandName, commands } from './commands.ts';
 import { type AnyOption, flagOf, optionList } from './options.ts';
 import { didYouMean } from './suggestion.ts';
 import { UsageError } from './usage-error.ts';
@@ -7,15 +8,12 @@ export interface Arguments {
   /** The texts given for each option, in their order. */
   readonly given: ReadonlyMap<AnyOption, readonly string[]>;
   readonly command: CommandName | undefined;
-  /** What follows the command and is its own matter. */
+  /** What follows the command and is its own matter: its flags, or whatever it wants where it has no list of them. */
   readonly rest: readonly string[];
   readonly help: boolean;
   readonly version: boolean;
 }
 
-export type CommandName = 'user' | 'help';
-
-const commands: readonly CommandName[] = ['user', 'help'];
 const flags: ReadonlyMap<string, AnyOption> = new Map(
   optionList.flatMap((option) => {
     const flag = flagOf(option);
@@ -30,7 +28,8 @@ const flagNames: readonly string[] = [...flags.keys(), '--help', '--version'];
  */
 export function parseArguments(argv: readonly string[]): Arguments {
   const given = new Map<AnyOption, string[]>();
-  const state = { command: undefined as CommandName | undefined, help: false, version: false };
+  const state = { help: false, version: false };
+  let command: Command | undefined;
   const rest: string[] = [];
   let problem: UsageError | undefined;
   let flagsEnded = false;
@@ -40,10 +39,10 @@ export function parseArguments(argv: readonly string[]): Arguments {
     const equals = argument.startsWith('--') ? argument.indexOf('=') : -1;
     const flag = equals < 0 ? argument : argument.slice(0, equals);
     const option = flagsEnded ? undefined : flags.get(flag);
-    if (state.command !== undefined && !(option?.kind === 'single' && option.shared)) {
+    if (command && !command.flags && !(option && takes(command, option))) {
       rest.push(argument);
       flagsEnded ||= argument === '--';
-    } else if (option) {
+    } else if (option && (!command || takes(command, option))) {
       const value = equals < 0 ? argv[++index] : argument.slice(equals + 1);
       if (value === undefined || (equals < 0 && isFlag(value))) {
         index--;
@@ -57,35 +56,51 @@ export function parseArguments(argv: readonly string[]): Arguments {
       state.help = true;
     } else if (!flagsEnded && flag === '--version') {
       state.version = true;
+    } else if (!flagsEnded && command?.flags?.includes(argument)) {
+      rest.push(argument);
     } else if (!flagsEnded && argument.length > 1 && argument.startsWith('-')) {
-      problem ??= unknownFlag(flag);
-    } else if ((state.command = commands.find((name) => name === argument)) === undefined) {
+      problem ??= unknownFlag(flag, command);
+    } else if (command) {
+      problem ??= usage(
+        `unexpected "${argument.slice(0, 100)}" after ${command.name}; expected ${expected(command)}`,
+      );
+    } else if ((command = commands.find(({ name }) => name === argument)) === undefined) {
       problem ??= unknownCommand(argument);
     }
   }
   if (problem && !state.help) throw problem;
-  return { given, rest, ...state };
+  return { given, rest, command: command?.name, ...state };
+}
+
+/** Whether an option of the agent may stand after the command. */
+function takes({ options }: Command, option: AnyOption): boolean {
+  return options === 'all' || (option.kind === 'single' && option.shared === true);
+}
+
+function expected({ flags = [], options }: Command): string {
+  const own = flags.length > 0 ? `${flags.join(', ')} or ` : '';
+  return `${own}${options === 'all' ? 'options of the agent' : '--config and --state-dir'}`;
 }
 
 function isFlag(argument: string): boolean {
   return flags.has(argument) || argument === '--' || argument === '--help' || argument === '--version';
 }
 
-function unknownFlag(flag: string): UsageError {
+function unknownFlag(flag: string, command?: Command): UsageError {
   const name = flag.replace(/^-+/, '');
   const meant = didYouMean(
     name,
-    flagNames.map((known) => known.slice(2)),
+    [...flagNames, ...(command?.flags ?? [])].map((known) => known.slice(2)),
     '--',
   );
   return usage(`unknown option ${flag}${meant || "; 'cloudsip --help' lists the options"}`);
 }
 
 function unknownCommand(word: string): UsageError {
-  const meant = didYouMean(word, commands);
-  return usage(
-    `unknown command "${word}"${meant || "; expected 'user', 'help' or nothing, which runs the agent"}`,
-  );
+  const names = commands.map(({ name }) => name);
+  const meant = didYouMean(word, names);
+  const known = names.map((name) => `'${name}'`).join(', ');
+  return usage(`unknown command "${word}"${meant || `; expected ${known} or nothing, which runs the agent`}`);
 }
 
 function quoteIfNeeded(placeholder: string): string {

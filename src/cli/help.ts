@@ -1,3 +1,4 @@
+import { commands } from './commands.ts';
 import { type AnyOption, flagOf, optionList } from './options.ts';
 
 const width = 96;
@@ -17,8 +18,7 @@ export function helpText(): string {
     '',
     'Usage:',
     item('cloudsip [options]', 'Run until stopped.'),
-    item('cloudsip user ...', "The accounts: 'cloudsip user --help'."),
-    item('cloudsip help', 'This text.'),
+    ...commands.map(({ name, form, summary }) => item(`cloudsip ${name} ${form}`.trimEnd(), summary)),
     '',
     'Options:',
     ...flags,

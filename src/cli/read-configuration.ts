@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 import { CloudsipError } from '../error.ts';
 import { parseArguments } from './arguments.ts';
+import type { CommandName } from './commands.ts';
 import type { Configuration } from './configuration.ts';
 import { type FileEntry, type FileValues, parseConfigurationFile } from './configuration-file.ts';
 import type { Machine } from './default-state-directory.ts';
@@ -18,10 +19,12 @@ export type Invocation =
       readonly warnings: readonly string[];
     }
   | {
-      readonly kind: 'user';
+      /** A command. */
+      readonly kind: Exclude<CommandName, 'help'>;
       readonly configuration: Configuration;
-      /** What follows `user`, without the options that are the agent's: --config and --state-dir. */
+      /** What follows its name, without the options that are the agent's. */
       readonly arguments: readonly string[];
+      readonly warnings: readonly string[];
     }
   | { readonly kind: 'help'; readonly text: string }
   | { readonly kind: 'version' };
@@ -86,9 +89,10 @@ export async function readConfiguration(
   }
   // The table has a reader of the right type for each property: `satisfies` holds it to that.
   const configuration = values as unknown as Configuration;
-  if (parsed.command === 'help') return { kind: 'user', configuration, arguments: ['--help'] };
-  if (parsed.command === 'user') return { kind: 'user', configuration, arguments: parsed.rest };
-  return { kind: 'run', configuration, warnings: strayVariables(env) };
+  const warnings = strayVariables(env);
+  if (parsed.command === 'help') return { kind: 'user', configuration, arguments: ['--help'], warnings };
+  if (parsed.command) return { kind: parsed.command, configuration, arguments: parsed.rest, warnings };
+  return { kind: 'run', configuration, warnings };
 }
 
 async function readFileValues(

@@ -2,6 +2,7 @@ import type { Provenance, Topology } from '../discovery/topology.ts';
 import { bracket, formatEndpoint, isUnspecified, normalizeHost } from '../net/address.ts';
 import { scopeOf } from '../net/address-scope.ts';
 import type { Listener } from '../net/listener.ts';
+import { columns } from './columns.ts';
 
 /** What is known once the agent serves. */
 export interface Status {
@@ -31,7 +32,7 @@ export interface ListenerRow {
   readonly learned: string;
 }
 
-const provenanceText: Readonly<Record<Provenance, string>> = {
+export const provenanceText: Readonly<Record<Provenance, string>> = {
   imds: 'instance metadata',
   api: 'cloud API',
   config: 'configuration',
@@ -124,7 +125,7 @@ export function statusTable(status: Status, accounts: readonly NewAccount[] = []
     ]),
     '',
     `Reach it as:    ${addresses.join(', ') || 'no address is known'}`,
-    `Local networks: ${localNetworks(topology)}`,
+    `Local networks: ${localNetworksText(topology)}`,
   ];
   if (accounts.length === 0)
     return [...lines, "Accounts:       'cloudsip user list' shows them", ''].join('\n');
@@ -147,7 +148,7 @@ export function statusTable(status: Status, accounts: readonly NewAccount[] = []
   ].join('\n');
 }
 
-function localNetworks({ localNetworks }: Topology): string {
+export function localNetworksText({ localNetworks }: Topology): string {
   return localNetworks.length > 0 ? `${localNetworks.join(', ')} (told the bound address)` : 'none';
 }
 
@@ -156,11 +157,4 @@ function rank({ bound, advertised }: Listener): number {
   const { address } = advertised ?? bound;
   const reach = advertised ? 0 : /^(loopback|link-local)$/.test(scopeOf(address)) ? 4 : 2;
   return reach + (address.includes(':') ? 1 : 0);
-}
-
-function columns(rows: readonly (readonly string[])[]): string[] {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((cells) => cells[column]!.length)));
-  return rows.map((cells) =>
-    `  ${cells.map((cell, column) => cell.padEnd(widths[column]!)).join('  ')}`.trimEnd(),
-  );
 }

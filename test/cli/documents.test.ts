@@ -99,7 +99,13 @@ describe('docs/architecture.md', () => {
 });
 
 test('links between the documents lead somewhere', () => {
-  for (const path of ['README.md', 'CHANGELOG.md', 'docs/configuration.md', 'docs/architecture.md']) {
+  for (const path of [
+    'README.md',
+    'CHANGELOG.md',
+    'docs/configuration.md',
+    'docs/architecture.md',
+    'docs/doctor.md',
+  ]) {
     for (const [, target = ''] of read(path).matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
       assert.ok(existsSync(join(root, dirname(path), target)), `${path} links ${target}`);
     }

@@ -244,6 +244,19 @@ describe('the command line', () => {
     }
   });
 
+  test("a command with flags of its own takes the agent's options on either side of its name", async () => {
+    const argv = ['--realm', 'r', 'discover', '--provider', 'ec2', '--json', '--listen=udp:10.0.0.15'];
+    const invocation = await invoke({ argv });
+    assert.ok(invocation.kind === 'discover');
+    assert.deepEqual(invocation.arguments, ['--json']);
+    const { realm, provider, listen } = invocation.configuration;
+    assert.deepEqual(
+      { realm, provider, listen },
+      { realm: 'r', provider: 'ec2', listen: ['udp:10.0.0.15:5060'] },
+    );
+    assert.equal((await invoke({ argv: ['discover', '--help'] })).kind, 'help');
+  });
+
   test('--help, -h and help show the help, whatever else is wrong', async () => {
     for (const argv of [['--help'], ['-h'], ['help'], ['--provder', 'x', '--help'], ['runn', '-h']]) {
       assert.equal((await invoke({ argv })).kind, 'help', argv.join(' '));
@@ -261,8 +274,14 @@ describe('the command line', () => {
     [['--static', 'x'], "unknown option --static; 'cloudsip --help' lists the options"],
     [['-x'], "unknown option -x; 'cloudsip --help' lists the options"],
     [['usr'], 'unknown command "usr"; did you mean user?'],
-    [['serve'], "unknown command \"serve\"; expected 'user', 'help' or nothing, which runs the agent"],
+    [
+      ['serve'],
+      "unknown command \"serve\"; expected 'user', 'discover', 'help' or nothing, which runs the agent",
+    ],
     [['--', '--help'], 'unknown command "--help"; did you mean help?'],
+    [['discover', '--jsn'], 'unknown option --jsn; did you mean --json?'],
+    [['discover', 'ec2'], 'unexpected "ec2" after discover; expected --json or options of the agent'],
+    [['--json'], "unknown option --json; 'cloudsip --help' lists the options"],
     [['--realm'], '--realm needs a value: --realm REALM'],
     [['--alias', '--realm', 'x'], "--alias needs a value: --alias 'HOST[:PORT]'"],
   ];

@@ -1,0 +1,25 @@
+export type CommandName = 'user' | 'discover' | 'help';
+
+/** What can be asked for besides running. `main.ts` runs it; the help and the command line know it from here. */
+export interface Command {
+  readonly name: CommandName;
+  /** What may follow the name, for the help. */
+  readonly form: string;
+  readonly summary: string;
+  /** Which of the agent's options it takes, before or after its name. */
+  readonly options: 'all' | 'shared';
+  /** Its own flags, without values; absent where all that follows is its own matter, `--help` included. */
+  readonly flags?: readonly string[];
+}
+
+export const commands: readonly Command[] = [
+  { name: 'user', form: '...', summary: "The accounts: 'cloudsip user --help'.", options: 'shared' },
+  {
+    name: 'discover',
+    form: '[--json]',
+    summary: 'Ask the cloud as the agent would, and show what it says.',
+    options: 'all',
+    flags: ['--json'],
+  },
+  { name: 'help', form: '', summary: 'This text.', options: 'shared' },
+];
