@@ -96,7 +96,12 @@ export class Agent {
       identity,
       resolver: createResolver({ clock }),
       cookies: new DialogCookies(createHash('sha256').update('record-route').update(key).digest('hex')),
-      media: parts.relay && new MediaAnchor(parts.relay, identity),
+      media:
+        parts.relay &&
+        new MediaAnchor(parts.relay, identity, {
+          unreadable: configuration.unreadableSdp,
+          silence: configuration.silentCalls,
+        }),
       transportOf: (listener) => this.#transports.get(listenerKey(listener)),
       listenerByKey: (name) => this.#transports.get(name)?.listener,
       counters: { requests: 0, refused: 0, unauthorized: 0, forwarded: 0, strayAcks: 0 },

@@ -72,6 +72,8 @@ const configuration: Omit<Configuration, 'stateDirectory' | 'listen'> = {
   rtpPorts: { from: 40_000, to: 40_100 },
   realm: 'cloudsip',
   media: 'off',
+  unreadableSdp: 'refuse',
+  silentCalls: 'report',
   udp: 'auto',
   static: undefined,
 };

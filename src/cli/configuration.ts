@@ -4,6 +4,10 @@ import type { StaticMapping } from './option-values.ts';
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 /** Which socket calls relay RTP; `off` leaves media to the endpoints. */
 export type MediaMode = 'auto' | 'koffi' | 'dgram' | 'off';
+/** What becomes of a message whose session description cannot be understood. */
+export type UnreadableSdp = 'refuse' | 'pass';
+/** What becomes of a call whose media fell silent. */
+export type SilentCalls = 'report' | 'bye';
 /** Which socket calls carry SIP over UDP. */
 export type UdpMode = 'auto' | 'batched' | 'dgram';
 
@@ -34,6 +38,8 @@ export interface Configuration {
   readonly rtpPorts: PortRange;
   readonly realm: string;
   readonly media: MediaMode;
+  readonly unreadableSdp: UnreadableSdp;
+  readonly silentCalls: SilentCalls;
   readonly udp: UdpMode;
   readonly static: StaticConfiguration | undefined;
 }

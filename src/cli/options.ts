@@ -64,6 +64,8 @@ export type OptionTable = { readonly [Property in keyof Configuration]: AnyOptio
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 const mediaModes = ['auto', 'koffi', 'dgram', 'off'] as const;
+const unreadableModes = ['refuse', 'pass'] as const;
+const silenceModes = ['report', 'bye'] as const;
 const udpModes = ['auto', 'batched', 'dgram'] as const;
 
 function single<Value>(option: Omit<SingleOption<Value>, 'kind'>): SingleOption<Value> {
@@ -199,6 +201,24 @@ const table = {
       fallback: () => 'auto',
     },
     mediaModes,
+  ),
+  unreadableSdp: choice(
+    {
+      name: 'unreadable-sdp',
+      summary: 'A session description that cannot be understood: refuse it with 488, or pass it unrelayed.',
+      defaultText: 'refuse',
+      fallback: () => 'refuse',
+    },
+    unreadableModes,
+  ),
+  silentCalls: choice(
+    {
+      name: 'silent-calls',
+      summary: 'A call without media for too long: report it and free its ports, or end it with BYE.',
+      defaultText: 'report',
+      fallback: () => 'report',
+    },
+    silenceModes,
   ),
   udp: choice(
     {

@@ -1,4 +1,3 @@
-import { MediaError } from '../media/media-error.ts';
 import type { Endpoint } from '../net/address.ts';
 import type { Timer } from '../net/clock.ts';
 import type { Message } from '../sip/message/message.ts';
@@ -9,8 +8,10 @@ import { type Egress, egressTo, type Forwarding, newBranch } from './forwarding.
 import { type NextHop, nextHop } from './loose-route.ts';
 import type { HopSide } from './media-anchor.ts';
 import type { MediaExchange } from './media-exchange.ts';
+import { mediaRefusal } from './media-refusal.ts';
 import { type RecordRoutePair, recordRoutePair } from './record-route-pair.ts';
 import type { Target } from './target.ts';
+import type { Refusal } from './validation.ts';
 
 /** A request as the proxy forwards it, the same for all its branches. */
 export interface ForwardableRequest {
@@ -22,6 +23,8 @@ export interface ForwardableRequest {
   /** False where the Route lines stay as they were received. */
   readonly routesChanged: boolean;
   readonly loopHash: string;
+  /** Where the caller is reached, when a NAT makes his Contact useless or he is a user of ours. */
+  readonly callerFlow: Endpoint | undefined;
   /** The cookie's URI parameters for this callee; undefined where no Record-Route is added. */
   cookieParams(calleeFlow: Endpoint | undefined): string | undefined;
   readonly removeLines: readonly number[];
@@ -53,6 +56,8 @@ export class ClientBranch implements ClientTransactionUser {
   recordRouteRewrites: RecordRoutePair['rewrites'] = noRewrites;
   /** The final response, or the status that stands for it. */
   final: Message | number | undefined;
+  /** Why we ended the branch ourselves, where the caller is told more than a status. */
+  refusal: Refusal | undefined;
   readonly #owner: BranchOwner;
   readonly #forwarding: Forwarding;
   /** Until the branch has ended: what stays for retransmitted 2xx responses is small. */
@@ -62,6 +67,7 @@ export class ClientBranch implements ClientTransactionUser {
   #routeSet: readonly string[] = [];
   #hop: NextHop | undefined;
   #attempt = 0;
+  #calleeFlow: Endpoint | undefined;
   #transaction: ClientTransaction | undefined;
   #sentText = '';
   #egress: Egress | undefined;
@@ -165,6 +171,11 @@ export class ClientBranch implements ClientTransactionUser {
     else this.#end(this.#cancelled ? 487 : 408);
   }
 
+  /** Where the callee is reached besides his Contact: what the cookie of the dialog says of him. */
+  get calleeFlow(): Endpoint | undefined {
+    return this.#calleeFlow;
+  }
+
   /** The rest of the route set: the target's own Path, then what the request came with. */
   #routes(): readonly string[] {
     const { routes } = this.#request!;
@@ -202,7 +213,8 @@ export class ClientBranch implements ClientTransactionUser {
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       this.#forwarding.log.warn({ err: error, callId: message.callId }, 'media cannot be relayed');
-      this.#end(mediaStatus(error));
+      this.refusal = mediaRefusal(error);
+      this.#end(this.refusal.status);
       return;
     }
     const branch = newBranch(request.loopHash);
@@ -224,7 +236,8 @@ export class ClientBranch implements ClientTransactionUser {
     const request = this.#request!;
     const { message, sender, topVia, removeLines } = request;
     const { sentBy, listener } = egress;
-    const cookie = request.cookieParams(this.target.ours ? endpoint : this.target.flow);
+    this.#calleeFlow = this.target.ours ? endpoint : this.target.flow;
+    const cookie = request.cookieParams(this.#calleeFlow);
     let recordRoutes: readonly string[] = [];
     if (cookie !== undefined) {
       const pair = recordRoutePair(
@@ -306,7 +319,3 @@ export class ClientBranch implements ClientTransactionUser {
 
 /** A CANCEL's own response changes nothing: the INVITE answers for itself. */
 const ignored: ClientTransactionUser = { response: () => {}, timedOut: () => {} };
-
-function mediaStatus(error: Error): number {
-  return error instanceof MediaError && error.code === 'media.ports-exhausted' ? 503 : 488;
-}

@@ -10,6 +10,8 @@ import type { RouteParams } from './record-route.ts';
 export interface DialogCookie {
   readonly callerFlow: Endpoint | undefined;
   readonly calleeFlow: Endpoint | undefined;
+  /** Which of the times that this dialog passes us, from 0: each has media of its own. */
+  readonly pass: number;
 }
 
 /** Who sent an in-dialog request, by the tag that the cookie was signed with. */
@@ -34,7 +36,7 @@ export class DialogCookies {
 
   /** URI parameters for a Record-Route, with the leading semicolon. */
   params(callId: string, callerTag: string, cookie: DialogCookie): string {
-    const flows = flowParam('cf', cookie.callerFlow) + flowParam('bf', cookie.calleeFlow);
+    const flows = cookieText(cookie);
     return `;ck=${this.#sign(callId, callerTag, flows)}${flows}`;
   }
 
@@ -49,8 +51,9 @@ export class DialogCookies {
     if (signature === undefined) return undefined;
     const callerFlow = readFlow(params.callerFlow);
     const calleeFlow = readFlow(params.calleeFlow);
-    const flows = flowParam('cf', callerFlow) + flowParam('bf', calleeFlow);
-    const cookie = callerFlow || calleeFlow ? { callerFlow, calleeFlow } : noFlows;
+    const pass = /^[1-9]\d?$/.test(params.pass ?? '') ? Number(params.pass) : 0;
+    const cookie = callerFlow || calleeFlow || pass > 0 ? { callerFlow, calleeFlow, pass } : nothing;
+    const flows = cookieText(cookie);
     if (signature === this.#sign(callId, fromTag, flows)) return { cookie, from: 'caller' };
     if (signature === this.#sign(callId, toTag, flows)) return { cookie, from: 'callee' };
     return undefined;
@@ -76,12 +79,17 @@ export class DialogCookies {
   }
 }
 
-const noFlows: DialogCookie = { callerFlow: undefined, calleeFlow: undefined };
+const nothing: DialogCookie = { callerFlow: undefined, calleeFlow: undefined, pass: 0 };
 
 /** Two generations of so many are kept, some 2 MB at most with common Call-IDs. */
 const mostRecent = 4096;
 /** A longer one is not worth the memory, and only an attacker writes it. */
 const longestRecent = 128;
+
+/** What is signed beside the dialog, as it stands in the URI. */
+function cookieText({ callerFlow, calleeFlow, pass }: DialogCookie): string {
+  return flowParam('cf', callerFlow) + flowParam('bf', calleeFlow) + (pass > 0 ? `;mp=${pass}` : '');
+}
 
 function flowParam(name: string, flow: Endpoint | undefined): string {
   return flow ? `;${name}=${formatEndpoint(flow)}` : '';

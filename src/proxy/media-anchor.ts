@@ -3,6 +3,8 @@ import type { MediaIdentity, MediaRelay } from '../media/media-contract.ts';
 import { unbracket } from '../net/address.ts';
 import type { Listener } from '../net/listener.ts';
 import type { Message } from '../sip/message/message.ts';
+import { type DialogEndName, noteRequest, sayBye } from './dialog-ends.ts';
+import type { Forwarding } from './forwarding.ts';
 import { type AnchoredCall, MediaExchange } from './media-exchange.ts';
 
 /** One end of a hop: where a message comes from or goes to, and by which listener. */
@@ -11,55 +13,96 @@ export interface HopSide {
   readonly peerAddress: string;
 }
 
+export interface MediaPolicy {
+  /** What becomes of a message whose session description cannot be understood. */
+  readonly unreadable: 'refuse' | 'pass';
+  /** What becomes of a call whose media fell silent: both sides get a BYE, or only the ports come back. */
+  readonly silence: 'bye' | 'report';
+}
+
+export const defaultMediaPolicy: MediaPolicy = { unreadable: 'refuse', silence: 'report' };
+
+/** How often one dialog may pass us: by a proxy behind us that sends it back, or one before us that forks. */
+const maxPasses = 16;
+
 /**
  * The only bridge between SIP and media: puts a relay between the two sides of a call by rewriting the session
  * descriptions that pass. What it writes towards a side is the identity that the SIP message carries there.
+ *
+ * A dialog may pass several times, with one Call-ID and one tag of the caller: each pass has media of its own,
+ * and its Record-Route says which one it is.
  */
 export class MediaAnchor {
+  readonly policy: MediaPolicy;
   readonly #relay: MediaRelay;
   readonly #identity: Identity;
-  /** By Call-ID and the caller's tag. */
+  /** By Call-ID, the caller's tag and the pass. */
   readonly #calls = new Map<string, AnchoredCall>();
+  /** INVITEs under way that have opened no call yet, by the same key. */
+  readonly #invites = new Map<string, MediaExchange>();
+  #forwarding: Forwarding | undefined;
 
-  constructor(relay: MediaRelay, identity: Identity) {
+  constructor(relay: MediaRelay, identity: Identity, policy: MediaPolicy = defaultMediaPolicy) {
     this.#relay = relay;
     this.#identity = identity;
+    this.policy = policy;
+  }
+
+  /** Whose transactions carry a BYE of ours; to be set before the first message. */
+  attach(forwarding: Forwarding): void {
+    this.#forwarding = forwarding;
   }
 
   get calls(): number {
     return this.#calls.size;
   }
 
-  /** The offer/answer exchange that this request takes part in; undefined where it has to do with no media. */
-  exchange(request: Message): MediaExchange | undefined {
+  /** INVITEs under way without media so far. */
+  get invites(): number {
+    return this.#invites.size;
+  }
+
+  /**
+   * The offer/answer exchange that this request takes part in; undefined where it has to do with no media.
+   * `pass` is what our Record-Route in it says, where it belongs to a dialog.
+   */
+  exchange(request: Message, pass = 0): MediaExchange | undefined {
     const { method } = request;
     if (method !== 'INVITE' && method !== 'UPDATE' && method !== 'PRACK' && method !== 'ACK')
       return undefined;
     const toTag = request.toTag;
-    const fromCaller = `${request.callId}\n${request.fromTag ?? ''}`;
-    if (toTag === undefined) {
-      return method === 'INVITE'
-        ? new MediaExchange(this, request, fromCaller, 'caller', undefined)
-        : undefined;
-    }
-    if (this.#calls.has(fromCaller)) return new MediaExchange(this, request, fromCaller, 'caller', toTag);
-    const fromCallee = `${request.callId}\n${toTag}`;
+    const fromTag = request.fromTag ?? '';
+    if (toTag === undefined) return method === 'INVITE' ? this.#begin(request, fromTag) : undefined;
+    const fromCaller = keyOf(request, fromTag, pass);
+    if (this.#calls.has(fromCaller))
+      return new MediaExchange(this, request, fromCaller, pass, 'caller', toTag);
+    const fromCallee = keyOf(request, toTag, pass);
     if (this.#calls.has(fromCallee)) {
-      return new MediaExchange(this, request, fromCallee, 'callee', request.fromTag ?? '');
+      return new MediaExchange(this, request, fromCallee, pass, 'callee', fromTag);
     }
     // A call from before a restart, or one whose media fell silent: the next offer anchors it anew, and whoever
     // makes it counts as the caller.
     return method === 'INVITE' || method === 'UPDATE'
-      ? new MediaExchange(this, request, fromCaller, 'caller', toTag)
+      ? new MediaExchange(this, request, fromCaller, pass, 'caller', toTag)
       : undefined;
   }
 
+  /** A request inside a dialog passes: what a BYE of ours would have to know of it. */
+  note(request: Message, pass: number): void {
+    if (this.policy.silence !== 'bye') return;
+    const ends = (key: string): AnchoredCall['ends'] => this.#calls.get(key)?.ends;
+    const byCaller = ends(keyOf(request, request.fromTag ?? '', pass));
+    const byCallee = byCaller ? undefined : ends(keyOf(request, request.toTag ?? '', pass));
+    if (byCaller) noteRequest(byCaller, 'caller', request);
+    else if (byCallee) noteRequest(byCallee, 'callee', request);
+  }
+
   /** The dialog of this request is over: its ports come back. A BYE to another branch of a fork ends only that. */
-  end(request: Message): void {
+  end(request: Message, pass = 0): void {
     const fromTag = request.fromTag ?? '';
     const toTag = request.toTag ?? '';
-    this.#endDialog(`${request.callId}\n${fromTag}`, toTag);
-    this.#endDialog(`${request.callId}\n${toTag}`, fromTag);
+    this.#endDialog(keyOf(request, fromTag, pass), toTag);
+    this.#endDialog(keyOf(request, toTag, pass), fromTag);
   }
 
   /** Used by exchanges. */
@@ -70,11 +113,24 @@ export class MediaAnchor {
   /** Used by exchanges. */
   open(key: string, opener: MediaExchange): AnchoredCall {
     const session = this.#relay.createSession(key.slice(0, key.indexOf('\n')), {
-      onSilence: () => this.close(key),
+      onSilence: () => this.#silent(key),
     });
-    const call: AnchoredCall = { session, opener, branches: new Map(), offers: new Map(), winner: undefined };
+    const call: AnchoredCall = {
+      session,
+      opener,
+      branches: new Map(),
+      offers: new Map(),
+      winner: undefined,
+      ends: undefined,
+    };
     this.#calls.set(key, call);
+    this.#invites.delete(key);
     return call;
+  }
+
+  /** Used by exchanges: an INVITE is over, and whatever media it has stands by itself. */
+  forget(key: string, exchange: MediaExchange): void {
+    if (this.#invites.get(key) === exchange) this.#invites.delete(key);
   }
 
   /** Used by exchanges. */
@@ -93,6 +149,28 @@ export class MediaAnchor {
     };
   }
 
+  /** The first pass that nobody else has. With none left the last one is shared: so many make no real call. */
+  #begin(request: Message, fromTag: string): MediaExchange {
+    let pass = 0;
+    let key = keyOf(request, fromTag, pass);
+    while ((this.#calls.has(key) || this.#invites.has(key)) && pass < maxPasses - 1) {
+      key = keyOf(request, fromTag, ++pass);
+    }
+    const exchange = new MediaExchange(this, request, key, pass, 'caller', undefined);
+    if (!this.#invites.has(key)) this.#invites.set(key, exchange);
+    return exchange;
+  }
+
+  #silent(key: string): void {
+    const ends = this.#calls.get(key)?.ends;
+    // Both sides believe in the call still: each is told by a BYE as if from the other.
+    if (ends && this.#forwarding) {
+      const parties: readonly DialogEndName[] = ['caller', 'callee'];
+      for (const party of parties) sayBye(this.#forwarding, ends, party, 'no media');
+    }
+    this.close(key);
+  }
+
   #endDialog(key: string, calleeTag: string): void {
     const call = this.#calls.get(key);
     if (!call) return;
@@ -100,4 +178,8 @@ export class MediaAnchor {
     // one early dialog of several (RFC 3261 15).
     if (call.winner ? call.winner.tag === calleeTag : !call.opener.initial) this.close(key);
   }
+}
+
+function keyOf(request: Message, callerTag: string, pass: number): string {
+  return pass === 0 ? `${request.callId}\n${callerTag}` : `${request.callId}\n${callerTag}\n${pass}`;
 }

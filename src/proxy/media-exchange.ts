@@ -3,9 +3,10 @@ import { MediaError } from '../media/media-error.ts';
 import { parseSessionDescription } from '../sdp/parse-session-description.ts';
 import { refuseStreams } from '../sdp/refuse-streams.ts';
 import { SdpError } from '../sdp/sdp-error.ts';
-import { CONTENT_TYPE } from '../sip/message/header-id.ts';
 import type { Message } from '../sip/message/message.ts';
+import type { DialogEnds } from './dialog-ends.ts';
 import type { HopSide, MediaAnchor } from './media-anchor.ts';
+import { replaceSessionBody, type SessionBody, sessionBodyOf } from './session-body.ts';
 
 /** The media of one call, from its first offer to its BYE. */
 export interface AnchoredCall {
@@ -18,15 +19,22 @@ export interface AnchoredCall {
   readonly offers: Map<string, Party>;
   /** The dialog that the call lives on, from its 2xx. */
   winner: { readonly branch: string; readonly tag: string } | undefined;
+  /** What a BYE of ours needs; kept only where silence asks for one. */
+  ends: DialogEnds | undefined;
 }
 
 /** A downstream fork may make many early dialogs of one branch; more than this are not told apart. */
 const maxDialogs = 64;
 
+/** What goes on unrelayed where the policy lets pass what cannot be read: the description, and the answer to it. */
+const passable: ReadonlySet<string> = new Set(['media.sdp-unusable', 'media.answer-without-offer']);
+
 /** One request with its responses, as far as they carry offers and answers (RFC 3264, RFC 6337). */
 export class MediaExchange {
   /** True for the INVITE that begins a call. */
   readonly initial: boolean;
+  /** Which of the times that the dialog passes us, from 0. */
+  readonly pass: number;
   readonly #anchor: MediaAnchor;
   readonly #request: Message;
   readonly #key: string;
@@ -34,7 +42,7 @@ export class MediaExchange {
   readonly #party: Party;
   /** The callee's tag; undefined while there is no dialog. */
   readonly #calleeTag: string | undefined;
-  readonly #hasDescription: boolean;
+  readonly #description: SessionBody | undefined;
   /** The branch that an offer of this request went to, inside a dialog. */
   #offeredTo: string | undefined;
 
@@ -42,16 +50,18 @@ export class MediaExchange {
     anchor: MediaAnchor,
     request: Message,
     key: string,
+    pass: number,
     party: Party,
     calleeTag: string | undefined,
   ) {
     this.#anchor = anchor;
     this.#request = request;
     this.#key = key;
+    this.pass = pass;
     this.#party = party;
     this.#calleeTag = calleeTag;
     this.initial = calleeTag === undefined;
-    this.#hasDescription = hasSessionDescription(request);
+    this.#description = sessionBodyOf(request);
   }
 
   /**
@@ -59,10 +69,11 @@ export class MediaExchange {
    * call cannot be anchored: nothing was sent yet.
    */
   requestBody(transactionBranch: string, sender: HopSide, receiver: HopSide): string | undefined {
-    if (!this.#hasDescription) return undefined;
+    const description = this.#description;
+    if (!description) return undefined;
     const call = this.#anchor.find(this.#key) ?? this.#anchor.open(this.#key, this);
     const branch = this.initial ? transactionBranch : this.#branchOf(call, transactionBranch);
-    if (branch === undefined) return this.#refused(this.#request, receiver);
+    if (branch === undefined) return this.#refused(this.#request, description, receiver);
     const answers =
       this.#request.method === 'ACK' ||
       // RFC 3262 5: the offer came in a reliable provisional response.
@@ -71,6 +82,7 @@ export class MediaExchange {
     return this.#rewrite(
       call,
       this.#request,
+      description,
       answers ? 'answer' : 'offer',
       this.#party,
       branch,
@@ -88,35 +100,26 @@ export class MediaExchange {
   ): string | undefined {
     const { status } = response;
     if (status === 100) return undefined;
-    const hasDescription = hasSessionDescription(response);
+    const description = sessionBodyOf(response);
     // RFC 3261 21.4.26: what a 488 describes is not media to send to, and its addresses are nobody's business.
-    if (status >= 300) return hasDescription ? this.#refused(response, receiver) : undefined;
+    if (status >= 300) return description && this.#refused(response, description, receiver);
     const tag = this.#calleeTag ?? response.toTag ?? '';
     let call = this.#anchor.find(this.#key);
-    if (!call && hasDescription) call = this.#anchor.open(this.#key, this);
-    if (!call) return undefined;
+    if (!call && description) call = this.#anchor.open(this.#key, this);
+    if (!call) {
+      if (status >= 200) this.#anchor.forget(this.#key, this);
+      return undefined;
+    }
     if (this.initial && call.branches.size < maxDialogs) call.branches.set(tag, transactionBranch);
     const branch =
       this.initial && !call.winner ? transactionBranch : this.#branchOf(call, transactionBranch, tag);
     let body: string | undefined;
-    try {
-      if (hasDescription) {
-        body =
-          branch === undefined
-            ? this.#refused(response, receiver)
-            : this.#rewrite(
-                call,
-                response,
-                this.#hasDescription ? 'answer' : 'offer',
-                other(this.#party),
-                branch,
-                sender,
-                receiver,
-              );
-      }
-    } finally {
-      if (status >= 200 && branch !== undefined) this.#settle(call, branch, tag);
+    if (description && branch === undefined) body = this.#refused(response, description, receiver);
+    else if (description && branch !== undefined) {
+      const kind = this.#description ? 'answer' : 'offer';
+      body = this.#rewrite(call, response, description, kind, other(this.#party), branch, sender, receiver);
     }
+    if (status >= 200 && branch !== undefined) this.#settle(call, branch, tag);
     return body;
   }
 
@@ -128,6 +131,7 @@ export class MediaExchange {
 
   /** The request failed as a whole: a call that never came to be gives everything back, one that runs stays as it was. */
   failed(): void {
+    this.#anchor.forget(this.#key, this);
     const call = this.#anchor.find(this.#key);
     if (!call) return;
     if (call.opener === this && !call.winner) this.#anchor.close(this.#key);
@@ -135,6 +139,16 @@ export class MediaExchange {
       call.offers.delete(this.#offeredTo);
       call.session.rollBack(this.#offeredTo, this.#party);
     }
+  }
+
+  /** True where the dialog that this INVITE begins has to be remembered. */
+  get wantsEnds(): boolean {
+    return this.initial && this.#anchor.policy.silence === 'bye';
+  }
+
+  keepEnds(ends: DialogEnds): void {
+    const call = this.#anchor.find(this.#key);
+    if (call) call.ends ??= ends;
   }
 
   /** The branch of this request's dialog; undefined for one that has lost: its media leads nowhere. */
@@ -157,23 +171,34 @@ export class MediaExchange {
   #rewrite(
     call: AnchoredCall,
     message: Message,
+    where: SessionBody,
     kind: 'offer' | 'answer',
     from: Party,
     branch: string,
     sender: HopSide,
     receiver: HopSide,
-  ): string {
-    const body = call.session.rewrite(
-      message.body,
-      kind,
-      from,
-      branch,
-      this.#anchor.identityOf(sender),
-      this.#anchor.identityOf(receiver),
-    );
-    if (kind === 'offer') call.offers.set(branch, from);
-    else call.offers.delete(branch);
-    return body;
+  ): string | undefined {
+    const { body } = message;
+    try {
+      if (!where.readable) {
+        throw new MediaError('media.sdp-unusable', 'The session description is encoded: it is read as text.');
+      }
+      const written = call.session.rewrite(
+        body.slice(where.start, where.end),
+        kind,
+        from,
+        branch,
+        this.#anchor.identityOf(sender),
+        this.#anchor.identityOf(receiver),
+      );
+      if (kind === 'offer') call.offers.set(branch, from);
+      else call.offers.delete(branch);
+      return replaceSessionBody(body, where, written);
+    } catch (error) {
+      const passes = this.#anchor.policy.unreadable === 'pass';
+      if (passes && error instanceof MediaError && passable.has(error.code)) return undefined;
+      throw error;
+    }
   }
 
   #settle(call: AnchoredCall, branch: string, tag: string): void {
@@ -185,14 +210,16 @@ export class MediaExchange {
   }
 
   /** A description that has to be passed on, while this call has no media for it. */
-  #refused(message: Message, receiver: HopSide): string | undefined {
+  #refused(message: Message, where: SessionBody, receiver: HopSide): string {
+    const { body } = message;
+    // What cannot be read cannot be switched off: it goes no further.
+    if (!where.readable) return '';
     try {
-      return refuseStreams(
-        parseSessionDescription(message.body),
-        this.#anchor.identityOf(receiver).advertisedAddress,
-      );
+      const description = parseSessionDescription(body.slice(where.start, where.end));
+      const { advertisedAddress } = this.#anchor.identityOf(receiver);
+      return replaceSessionBody(body, where, refuseStreams(description, advertisedAddress));
     } catch (error) {
-      if (error instanceof SdpError) return undefined;
+      if (error instanceof SdpError) return '';
       throw error;
     }
   }
@@ -200,10 +227,4 @@ export class MediaExchange {
 
 function other(party: Party): Party {
   return party === 'caller' ? 'callee' : 'caller';
-}
-
-function hasSessionDescription(message: Message): boolean {
-  if (message.bodyEnd <= message.bodyStart) return false;
-  const type = message.value(CONTENT_TYPE);
-  return type !== undefined && (type === 'application/sdp' || /^application\/sdp\s*(;|$)/i.test(type));
 }

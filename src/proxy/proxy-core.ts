@@ -55,6 +55,7 @@ export class ProxyCore implements TransactionUser {
   /** The layer that this proxy is the user of; to be set before the first message. */
   attach(layer: Forwarding['layer']): void {
     this.#forwarding = { ...this.#options, layer };
+    this.#options.media?.attach(this.#forwarding);
   }
 
   request(transaction: ServerTransaction): void {
@@ -101,7 +102,7 @@ export class ProxyCore implements TransactionUser {
     }
     const uri = this.#uriOf(request, route);
     if (!uri) return;
-    const exchange = forwarding.media?.exchange(request);
+    const exchange = forwarding.media?.exchange(request, dialog.cookie.pass);
     const target = this.#dialogTarget(route, uri, dialog);
     const sender = { listener: transport.listener, peerAddress: source.address };
     forwardStatelessly(forwarding, { message: request, topVia, sender, route, exchange }, target);
@@ -116,7 +117,9 @@ export class ProxyCore implements TransactionUser {
     }
     const dialog = this.#dialogOf(request, route, source);
     if (dialog && !(this.#isSelf(uri.host, uri.port) && route.routes.length === 0)) {
-      this.#forward(transaction, route, hash, [[this.#dialogTarget(route, uri, dialog)]], []);
+      this.#options.media?.note(request, dialog.cookie.pass);
+      const targets = [[this.#dialogTarget(route, uri, dialog)]];
+      this.#forward(transaction, route, hash, targets, [], undefined, dialog.cookie.pass);
       return;
     }
     const forUs = route.routes.length === 0 && this.#isSelf(uri.host, uri.port);
@@ -246,6 +249,7 @@ export class ProxyCore implements TransactionUser {
     groups: readonly (readonly Target[])[],
     removeLines: readonly number[],
     callerProved = false,
+    pass = 0,
   ): void {
     const forwarding = this.#forwarding!;
     const { request, source, transport, topVia } = transaction;
@@ -255,6 +259,8 @@ export class ProxyCore implements TransactionUser {
       else this.#refuse(transaction, { status: 483 });
       return;
     }
+    const callerFlow = this.#callerFlow(request, source, callerProved);
+    const exchange = forwarding.media?.exchange(request, pass);
     const forwardable: ForwardableRequest = {
       message: request,
       topVia,
@@ -262,11 +268,12 @@ export class ProxyCore implements TransactionUser {
       routes: route.routes,
       routesChanged: route.changed,
       loopHash: hash,
-      cookieParams: this.#cookieParams(request, source, callerProved),
+      callerFlow,
+      cookieParams: this.#cookieParams(request, callerFlow, exchange?.pass ?? 0),
       removeLines,
-      exchange: forwarding.media?.exchange(request),
+      exchange,
     };
-    const context = new ResponseContext(forwarding, transaction, forwardable, groups, this.#newTag());
+    const context = new ResponseContext(forwarding, transaction, forwardable, groups, this.#newTag(), pass);
     if (request.method === 'INVITE') {
       transaction.cancelled = () => context.cancel();
       this.#respond(transaction, 100);
@@ -274,19 +281,23 @@ export class ProxyCore implements TransactionUser {
     context.start();
   }
 
-  #cookieParams(
-    request: Message,
-    source: Endpoint,
-    callerProved: boolean,
-  ): ForwardableRequest['cookieParams'] {
-    if (request.toTag !== undefined || !dialogMethods.has(request.method)) return () => undefined;
-    const { cookies, identity } = this.#options;
+  #callerFlow(request: Message, source: Endpoint, callerProved: boolean): Endpoint | undefined {
+    if (request.toTag !== undefined || !dialogMethods.has(request.method)) return undefined;
     const contact = parseSipUri(parseNameAddr(request.value(CONTACT) ?? '')?.uri ?? '');
     // Where a user of ours is need not be believed: it was seen.
-    const callerFlow = callerProved
-      ? source
-      : contact && flowOf(contact, source, (address) => identity.isLocal(address));
-    return (calleeFlow) => cookies.params(request.callId, request.fromTag ?? '', { callerFlow, calleeFlow });
+    if (callerProved) return source;
+    return contact && flowOf(contact, source, (address) => this.#options.identity.isLocal(address));
+  }
+
+  #cookieParams(
+    request: Message,
+    callerFlow: Endpoint | undefined,
+    pass: number,
+  ): ForwardableRequest['cookieParams'] {
+    if (request.toTag !== undefined || !dialogMethods.has(request.method)) return () => undefined;
+    const { cookies } = this.#options;
+    return (calleeFlow) =>
+      cookies.params(request.callId, request.fromTag ?? '', { callerFlow, calleeFlow, pass });
   }
 
   #register(transaction: ServerTransaction): void {

@@ -37,6 +37,7 @@ export interface RouteParams {
   readonly signature: string | undefined;
   readonly callerFlow: string | undefined;
   readonly calleeFlow: string | undefined;
+  readonly pass: string | undefined;
 }
 
 /** Reads them in one pass over `;lr;ck=…`. */
@@ -46,6 +47,7 @@ export function routeParams(params: string): RouteParams {
   let signature: string | undefined;
   let callerFlow: string | undefined;
   let calleeFlow: string | undefined;
+  let pass: string | undefined;
   for (let start = 1; start <= params.length; ) {
     let end = params.indexOf(';', start);
     if (end < 0) end = params.length;
@@ -53,6 +55,7 @@ export function routeParams(params: string): RouteParams {
       if (params.startsWith('ck=', start)) signature ??= params.slice(start + 3, end);
       else if (params.startsWith('cf=', start)) callerFlow ??= params.slice(start + 3, end);
       else if (params.startsWith('bf=', start)) calleeFlow ??= params.slice(start + 3, end);
+      else if (params.startsWith('mp=', start)) pass ??= params.slice(start + 3, end);
       else if (params.startsWith('r2=on', start) && end === start + 5) double = true;
       else if (isNameAt(params, start, 'lr')) loose = true;
     } else if (end === start + 2 && isNameAt(params, start, 'lr')) {
@@ -60,7 +63,7 @@ export function routeParams(params: string): RouteParams {
     }
     start = end + 1;
   }
-  return { loose, double, signature, callerFlow, calleeFlow };
+  return { loose, double, signature, callerFlow, calleeFlow, pass };
 }
 
 /** Parses one Route value; undefined where it is no name-addr of a SIP URI. */

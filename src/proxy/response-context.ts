@@ -3,10 +3,12 @@ import type { Message } from '../sip/message/message.ts';
 import { buildResponse } from '../sip/message/response.ts';
 import type { ServerTransaction } from '../sip/transaction/server-transaction.ts';
 import { type BranchOwner, ClientBranch, type ForwardableRequest } from './client-branch.ts';
+import { acknowledge, type DialogEnds, dialogEnds, sayBye } from './dialog-ends.ts';
 import { writeForwardedResponse } from './forward-response.ts';
 import type { Forwarding } from './forwarding.ts';
 import type { HopSide } from './media-anchor.ts';
 import type { MediaExchange } from './media-exchange.ts';
+import { mediaRefusal } from './media-refusal.ts';
 import type { Target } from './target.ts';
 
 /**
@@ -24,6 +26,9 @@ export class ResponseContext implements BranchOwner {
   readonly #groups: Target[][];
   readonly #branches: ClientBranch[] = [];
   readonly #toTag: string;
+  readonly #pass: number;
+  /** The dialog of a 2xx that was refused: each time that it comes again it is acknowledged again. */
+  #refused: DialogEnds | undefined;
   #open = 0;
   #finalSent = false;
   #cancelled = false;
@@ -34,6 +39,7 @@ export class ResponseContext implements BranchOwner {
     request: ForwardableRequest,
     groups: readonly (readonly Target[])[],
     toTag: string,
+    pass: number,
   ) {
     this.#forwarding = forwarding;
     this.#transaction = transaction;
@@ -43,6 +49,7 @@ export class ResponseContext implements BranchOwner {
     this.#exchange = request.exchange;
     this.#groups = groups.map((group) => [...group]);
     this.#toTag = toTag;
+    this.#pass = pass;
   }
 
   start(): void {
@@ -139,7 +146,7 @@ export class ResponseContext implements BranchOwner {
       return;
     }
     // A 503 speaks of its sender, not of us: it becomes a 500 (16.7 step 6). Our own goes as it is.
-    this.#respond(typeof final === 'object' ? 500 : status);
+    this.#respond(typeof final === 'object' ? 500 : status, best?.refusal?.headers);
   }
 
   /** The challenges of the other branches, so that the caller can answer all at once (16.7 step 7). */
@@ -166,12 +173,18 @@ export class ResponseContext implements BranchOwner {
       try {
         body = exchange.responseBody(response, branch.mediaBranch, branch.receiver, this.#sender);
       } catch (error) {
-        // The answer cannot be relayed. The call goes on without our media rather than half: it is said in the log.
         this.#forwarding.log.warn(
           { err: error, callId: response.callId },
           'media of a response cannot be relayed',
         );
+        if (response.status >= 200) {
+          this.#refuse(branch, response, exchange, error);
+          return;
+        }
+        // That it rings is worth knowing; what it says of media is of no use to anybody.
+        body = '';
       }
+      if (response.status >= 200 && response.status < 300) this.#established(branch, response, exchange);
     }
     const text = writeForwardedResponse(response, {
       body,
@@ -184,15 +197,55 @@ export class ResponseContext implements BranchOwner {
     else if (response.status >= 200 && !this.#transaction.completed) this.#respond(502);
   }
 
+  /**
+   * The other side agreed to what cannot be relayed: no half call may stand. Whoever asked is told so (RFC 3261
+   * 21.4.26), and a dialog that would begin ends before anybody has heard of it.
+   */
+  #refuse(branch: ClientBranch, response: Message, exchange: MediaExchange, error: unknown): void {
+    exchange.failed();
+    if (this.#refused) acknowledge(this.#forwarding, this.#refused);
+    if (this.#transaction.completed) return;
+    if (this.#method === 'INVITE') {
+      this.#refused = this.#endsOf(branch, response);
+      if (this.#refused) {
+        acknowledge(this.#forwarding, this.#refused);
+        if (exchange.initial) sayBye(this.#forwarding, this.#refused, 'callee', 'media cannot be relayed');
+      }
+    }
+    const { status, headers } = mediaRefusal(error);
+    this.#respond(status, headers);
+  }
+
+  #established(branch: ClientBranch, response: Message, exchange: MediaExchange): void {
+    if (!exchange.wantsEnds || !this.#request) return;
+    const ends = this.#endsOf(branch, response);
+    if (ends) exchange.keepEnds(ends);
+  }
+
+  #endsOf(branch: ClientBranch, response: Message): DialogEnds | undefined {
+    if (!this.#request || !branch.receiver) return undefined;
+    const seen = {
+      callerFlow: this.#request.callerFlow,
+      callerListener: this.#sender.listener,
+      calleeFlow: branch.calleeFlow,
+      calleeListener: branch.receiver.listener,
+    };
+    const { identity } = this.#forwarding;
+    return dialogEnds(this.#request.message, response, seen, (host, port) => identity.isSelf(host, port));
+  }
+
   /** A BYE ends its dialog whatever comes back (RFC 3261 15.1.1), unless it only has to be tried again with credentials. */
   #endDialog(status: number): void {
     if (this.#method !== 'BYE' || status === 401 || status === 407 || !this.#request) return;
-    this.#forwarding.media?.end(this.#request.message);
+    this.#forwarding.media?.end(this.#request.message, this.#pass);
   }
 
-  #respond(status: number): void {
+  #respond(status: number, headers?: string): void {
     const { request, topVia } = this.#transaction;
-    this.#transaction.respond(buildResponse(request, status, { topVia, toTag: this.#toTag }), status);
+    this.#transaction.respond(
+      buildResponse(request, status, { topVia, toTag: this.#toTag, headers }),
+      status,
+    );
   }
 }
 

@@ -35,6 +35,8 @@ export function forwardStatelessly(forwarding: Forwarding, request: StatelessReq
       });
     } catch (error) {
       forwarding.log.warn({ err: error, callId: message.callId }, 'media of an ACK cannot be relayed');
+      // Nobody answers an ACK. Without its answer the callee knows that there is no session (RFC 3261 13.2.1).
+      body = '';
     }
     // The same branch for a retransmission, another for every other request (RFC 3261 16.11).
     const branch = statelessBranch(message);

@@ -59,6 +59,8 @@ describe('without anything given', () => {
       rtpPorts: { from: 10000, to: 20000 },
       realm: 'cloudsip',
       media: 'auto',
+      unreadableSdp: 'refuse',
+      silentCalls: 'report',
       udp: 'auto',
       static: undefined,
     });
@@ -134,6 +136,7 @@ describe('values', () => {
           '[2001:DB8:0::2]:5062',
         ],
         ...['--rtp-ports', '30000-30100', '--realm', 'my house', '--media', 'off', '--udp', 'dgram'],
+        ...['--unreadable-sdp', 'pass', '--silent-calls=bye'],
       ],
     });
     assert.deepEqual(configuration, {
@@ -149,6 +152,8 @@ describe('values', () => {
       rtpPorts: { from: 30000, to: 30100 },
       realm: 'my house',
       media: 'off',
+      unreadableSdp: 'pass',
+      silentCalls: 'bye',
       udp: 'dgram',
       static: undefined,
     });

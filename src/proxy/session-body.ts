@@ -1,0 +1,131 @@
+import { CONTENT_ENCODING, CONTENT_TYPE } from '../sip/message/header-id.ts';
+import type { Message } from '../sip/message/message.ts';
+
+/** Where the session description of a message lies in its body. */
+export interface SessionBody {
+  readonly start: number;
+  readonly end: number;
+  /** The value of its part's own Content-Length, where a multipart body has one. */
+  readonly length: { readonly start: number; readonly end: number } | undefined;
+  /** False where it is packed, so that nobody reads it on the way: compressed, or in a transfer encoding. */
+  readonly readable: boolean;
+}
+
+const maxDepth = 3;
+const maxParts = 32;
+
+/** Undefined where the message describes no session. Of several parts the first description counts (RFC 5621). */
+export function sessionBodyOf(message: Message): SessionBody | undefined {
+  if (message.bodyEnd <= message.bodyStart) return undefined;
+  const type = message.value(CONTENT_TYPE);
+  if (type === undefined) return undefined;
+  const end = message.bodyEnd - message.bodyStart;
+  const readable = isPlain(message.value(CONTENT_ENCODING));
+  if (isSdp(type)) return { start: 0, end, length: undefined, readable };
+  if (!readable) return undefined;
+  const boundary = boundaryOf(type);
+  return boundary === undefined ? undefined : inParts(message.body, boundary, 0, end, 1);
+}
+
+/** The body with another description in the place of that one. */
+export function replaceSessionBody(body: string, where: SessionBody, description: string): string {
+  const { start, end, length } = where;
+  const head = length
+    ? body.slice(0, length.start) + String(description.length) + body.slice(length.end, start)
+    : body.slice(0, start);
+  return head + description + body.slice(end);
+}
+
+/** Walks the parts between `start` and `end` (RFC 2046 5.1). */
+function inParts(
+  body: string,
+  boundary: string,
+  start: number,
+  end: number,
+  depth: number,
+): SessionBody | undefined {
+  const delimiter = `--${boundary}`;
+  let at = delimiterAt(body, delimiter, start, end);
+  for (let parts = 0; at >= 0 && parts < maxParts; parts++) {
+    const line = body.indexOf('\n', at + delimiter.length);
+    // Two more dashes end the list.
+    if (line < 0 || line >= end || body.startsWith('--', at + delimiter.length)) return undefined;
+    const next = delimiterAt(body, delimiter, line + 1, end);
+    if (next < 0) return undefined;
+    // The line ending before a delimiter belongs to it.
+    const partEnd = body[next - 2] === '\r' ? next - 2 : next - 1;
+    const found = inPart(body, line + 1, partEnd, depth);
+    if (found) return found;
+    at = next;
+  }
+  return undefined;
+}
+
+function inPart(body: string, start: number, end: number, depth: number): SessionBody | undefined {
+  let type: string | undefined;
+  let readable = true;
+  let length: SessionBody['length'];
+  let at = start;
+  for (; at < end; ) {
+    const newline = body.indexOf('\n', at);
+    if (newline < 0 || newline >= end) return undefined;
+    const lineEnd = body[newline - 1] === '\r' ? newline - 1 : newline;
+    if (lineEnd <= at) {
+      at = newline + 1;
+      break;
+    }
+    const header = /^([!-9;-~]+)[ \t]*:[ \t]*(.*?)[ \t]*$/.exec(body.slice(at, Math.min(lineEnd, at + 1000)));
+    switch (header?.[1]?.toLowerCase()) {
+      case 'content-type':
+      case 'c':
+        type = header![2]!;
+        break;
+      case 'content-encoding':
+      case 'e':
+        readable &&= isPlain(header![2]);
+        break;
+      case 'content-transfer-encoding':
+        readable &&= /^(?:binary|[78]bit)$/i.test(header![2]!);
+        break;
+      case 'content-disposition':
+        // An early session (RFC 3959) is an exchange of its own, beside the one that makes the call.
+        if (/^early-session\b/i.test(header![2]!)) return undefined;
+        break;
+      case 'content-length':
+      case 'l': {
+        const valueStart = body.indexOf(header![2]!, body.indexOf(':', at) + 1);
+        length = { start: valueStart, end: valueStart + header![2]!.length };
+        break;
+      }
+    }
+    at = newline + 1;
+  }
+  // A part without a type is plain text (RFC 2046 5.1).
+  if (type === undefined || at > end) return undefined;
+  if (isSdp(type)) return { start: at, end, length, readable };
+  const boundary = boundaryOf(type);
+  if (boundary === undefined || !readable || depth >= maxDepth) return undefined;
+  return inParts(body, boundary, at, end, depth + 1);
+}
+
+/** The next delimiter that stands at the start of a line. */
+function delimiterAt(body: string, delimiter: string, from: number, end: number): number {
+  for (let at = body.indexOf(delimiter, from); at >= 0 && at < end; at = body.indexOf(delimiter, at + 1)) {
+    if (at === 0 || body[at - 1] === '\n') return at;
+  }
+  return -1;
+}
+
+function isSdp(type: string): boolean {
+  return type === 'application/sdp' || /^application\/sdp\s*(;|$)/i.test(type);
+}
+
+function boundaryOf(type: string): string | undefined {
+  if (!/^multipart\//i.test(type)) return undefined;
+  const match = /;\s*boundary\s*=\s*(?:"([^"]{1,70})"|([^\s";,]{1,70}))/i.exec(type);
+  return match?.[1] ?? match?.[2];
+}
+
+function isPlain(encoding: string | undefined): boolean {
+  return encoding === undefined || /^(?:identity)?$/i.test(encoding);
+}

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { replaceSessionBody, sessionBodyOf } from '../../src/proxy/session-body.ts';
+import { type Message, parseMessage } from '../../src/sip/message/message.ts';
+import { requestText } from '../support/sip-text.ts';
+
+const sdp = 'v=0\r\no=- 1 1 IN IP4 10.0.0.77\r\ns=-\r\n';
+const message = (contentType: string, body: string, headers: string[] = []): Message =>
+  parseMessage(requestText({ contentType, body, headers }))!;
+const found = (contentType: string, body: string, headers: string[] = []): string | undefined => {
+  const where = sessionBodyOf(message(contentType, body, headers));
+  return where && body.slice(where.start, where.end);
+};
+/** Parts of a multipart body, each its headers and its content. */
+const parts = (...list: readonly string[]): string =>
+  `preamble --b\r\n${list.map((part) => `--b\r\n${part}`).join('\r\n')}\r\n--b--\r\nepilogue`;
+const text = 'Content-Type: text/plain\r\n\r\n--bystander\r\nv=0';
+
+describe('the session description in a body', () => {
+  const cases: [name: string, type: string, body: string, expected: string | undefined][] = [
+    ['is the body itself', 'application/sdp', sdp, sdp],
+    ['in any spelling of its type', 'Application/SDP;charset=utf-8', sdp, sdp],
+    ['is not what only resembles it', 'application/sdpx', sdp, undefined],
+    [
+      'is a part among others',
+      'multipart/mixed;boundary=b',
+      parts(text, `Content-Type: application/sdp\r\n\r\n${sdp}`),
+      sdp,
+    ],
+    [
+      'with its own headers in any order and spelling',
+      'multipart/related; type="x"; boundary="b"',
+      parts(
+        `CONTENT-ID: <1@x>\r\nc : application/sdp\r\nContent-Disposition: session;handling=required\r\n\r\n${sdp}`,
+      ),
+      sdp,
+    ],
+    [
+      'the first of two',
+      'multipart/alternative;boundary=b',
+      parts(
+        `Content-Type: application/sdp\r\n\r\n${sdp}a=1`,
+        `Content-Type: application/sdp\r\n\r\n${sdp}a=2`,
+      ),
+      `${sdp}a=1`,
+    ],
+    [
+      'in a multipart inside another',
+      'multipart/mixed;boundary=outer',
+      `--outer\r\nContent-Type: multipart/alternative;boundary=b\r\n\r\n${parts(text, `Content-Type: application/sdp\r\n\r\n${sdp}`)}\r\n--outer--`,
+      sdp,
+    ],
+    [
+      'not an early session (RFC 3959)',
+      'multipart/mixed;boundary=b',
+      parts(`Content-Type: application/sdp\r\nContent-Disposition: early-session\r\n\r\n${sdp}`),
+      undefined,
+    ],
+    [
+      'with bare line feeds',
+      'multipart/mixed;boundary=b',
+      `--b\nContent-Type: application/sdp\n\nv=0\n--b--`,
+      'v=0',
+    ],
+    [
+      'not in parts without a boundary',
+      'multipart/mixed',
+      parts(`Content-Type: application/sdp\r\n\r\n${sdp}`),
+      undefined,
+    ],
+    [
+      'not in a part without an end',
+      'multipart/mixed;boundary=b',
+      `--b\r\nContent-Type: application/sdp\r\n\r\n${sdp}`,
+      undefined,
+    ],
+    ['not in a part without a type', 'multipart/mixed;boundary=b', parts(`\r\n${sdp}`), undefined],
+  ];
+  for (const [name, type, body, expected] of cases) {
+    test(name, () => assert.equal(found(type, body), expected));
+  }
+
+  test('is replaced where it lies, and its length with it', () => {
+    const body = parts(
+      text,
+      `Content-Type: application/sdp\r\nContent-Length: ${sdp.length}\r\n\r\n${sdp}`,
+      text,
+    );
+    const where = sessionBodyOf(message('multipart/mixed;boundary=b', body))!;
+    assert.equal(
+      replaceSessionBody(body, where, 'v=0\r\n'),
+      body.replace(sdp, 'v=0\r\n').replace(`Content-Length: ${sdp.length}`, 'Content-Length: 5'),
+    );
+  });
+
+  test('is known to be packed', () => {
+    assert.equal(sessionBodyOf(message('application/sdp', sdp, ['Content-Encoding: gzip']))?.readable, false);
+    assert.equal(sessionBodyOf(message('application/sdp', sdp, ['e: identity']))?.readable, true);
+    const base64 = parts(`Content-Type: application/sdp\r\nContent-Transfer-Encoding: base64\r\n\r\ndj0w`);
+    assert.equal(sessionBodyOf(message('multipart/mixed;boundary=b', base64))?.readable, false);
+    assert.equal(
+      sessionBodyOf(message('multipart/mixed;boundary=b', base64, ['Content-Encoding: gzip'])),
+      undefined,
+    );
+  });
+
+  test('is looked for with a bound: a datagram of delimiters, of headers, of nested parts', () => {
+    const started = performance.now();
+    found('multipart/mixed;boundary=b', '--b\r\n'.repeat(13_000));
+    found('multipart/mixed;boundary=b', '\n--bb'.repeat(13_000));
+    found('multipart/mixed;boundary=b', `--b\r\n${'a: b\r\n'.repeat(10_000)}\r\n--b--`);
+    found('multipart/mixed;boundary=b', `--b\r\nContent-Type:${' '.repeat(60_000)}x\r\n\r\n--b--`);
+    found(
+      'multipart/mixed;boundary=b',
+      '--b\r\nContent-Type: multipart/mixed;boundary=b\r\n\r\n'.repeat(1200),
+    );
+    assert.ok(performance.now() - started < 1000);
+  });
+});
