@@ -104,6 +104,7 @@ test('links between the documents lead somewhere', () => {
     'CHANGELOG.md',
     'docs/configuration.md',
     'docs/architecture.md',
+    'docs/clouds.md',
     'docs/doctor.md',
   ]) {
     for (const [, target = ''] of read(path).matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
