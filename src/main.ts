@@ -40,6 +40,10 @@ async function main(): Promise<number> {
       const { runDiscoverCommand } = await import('./cli/discover-command.ts');
       return runDiscoverCommand(invocation, { providers, clock: systemClock, env, stdout, stderr });
     }
+    case 'doctor': {
+      const { runDoctorCommand } = await import('./cli/doctor-command.ts');
+      return runDoctorCommand(invocation, { providers, clock: systemClock, env, stdout, stderr });
+    }
     case 'run':
       return run(invocation);
   }

@@ -1,4 +1,4 @@
-export type CommandName = 'user' | 'discover' | 'help';
+export type CommandName = 'user' | 'discover' | 'doctor' | 'help';
 
 /** What can be asked for besides running. `main.ts` runs it; the help and the command line know it from here. */
 export interface Command {
@@ -18,6 +18,13 @@ export const commands: readonly Command[] = [
     name: 'discover',
     form: '[--json]',
     summary: 'Ask the cloud as the agent would, and show what it says.',
+    options: 'all',
+    flags: ['--json'],
+  },
+  {
+    name: 'doctor',
+    form: '[--json]',
+    summary: 'Check why packets may not arrive: the cloud, the network, this machine.',
     options: 'all',
     flags: ['--json'],
   },

@@ -1,5 +1,6 @@
 import { commands } from './commands.ts';
 import { type AnyOption, flagOf, optionList } from './options.ts';
+import { wrap } from './wrap.ts';
 
 const width = 96;
 const indent = 24;
@@ -49,18 +50,4 @@ function item(term: string, text: string): string {
   const head = `  ${term}`;
   if (head.length + 2 > indent) return [head, ...lines].join('\n');
   return [head.padEnd(indent) + lines[0]!.trimStart(), ...lines.slice(1)].join('\n');
-}
-
-function wrap(text: string, columns: number): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > columns) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === '' ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line];
 }

@@ -281,7 +281,7 @@ describe('the command line', () => {
     [['usr'], 'unknown command "usr"; did you mean user?'],
     [
       ['serve'],
-      "unknown command \"serve\"; expected 'user', 'discover', 'help' or nothing, which runs the agent",
+      "unknown command \"serve\"; expected 'user', 'discover', 'doctor', 'help' or nothing, which runs the agent",
     ],
     [['--', '--help'], 'unknown command "--help"; did you mean help?'],
     [['discover', '--jsn'], 'unknown option --jsn; did you mean --json?'],

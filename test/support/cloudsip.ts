@@ -1,8 +1,8 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { LabHost } from '../lab/lab-host.ts';
-import { type Program, ProgramError, type ProgramExit } from './process.ts';
+import { type Program, ProgramError, type ProgramExit, type RunResult } from './process.ts';
 
 const mainProgram = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
@@ -99,17 +99,40 @@ export class CloudsipProcess implements AsyncDisposable {
   }
 }
 
+/** The mount namespace that `ip netns exec` makes is this process's own: nobody else sees the firmware. */
+const withFirmware = 'cp -a /sys/class/net "$0" && mount --bind "$0" /sys/class && exec "$@"';
+
+export interface CommandOptions extends Pick<CloudsipOptions, 'env' | 'stateDir' | 'firmware'> {
+  /** Numeric user to run as; root by default. */
+  readonly uid?: number;
+}
+
+/** Runs a command of cloudsip, `['doctor', '--json']`, on a host of the laboratory, whatever its exit code. */
+export function runCloudsip(
+  host: LabHost,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<RunResult> {
+  const { uid, stateDir = join(host.directory, 'cloudsip-state') } = options;
+  const sysClass = layOutSysClass(host, options.firmware ?? ec2Firmware);
+  const user =
+    uid === undefined ? [] : ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--'];
+  const words = [...user, process.execPath, mainProgram, ...args];
+  return host.run('sh', ['-c', withFirmware, sysClass, ...words], {
+    env: { ...baseEnvironment(), CLOUDSIP_STATE_DIR: stateDir, ...options.env },
+    allowFailure: true,
+  });
+}
+
 /** Starts the agent and resolves when it serves; rejects with its output when it does not come so far. */
 export async function startCloudsip(host: LabHost, options: CloudsipOptions = {}): Promise<CloudsipProcess> {
   const stateDir = options.stateDir ?? join(host.directory, 'cloudsip-state');
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const sysClass = layOutSysClass(host, options.firmware ?? ec2Firmware);
   const log: LogRecord[] = [];
-  // The mount namespace that `ip netns exec` makes is this process's own: nobody else sees the firmware.
-  const script = 'cp -a /sys/class/net "$0" && mount --bind "$0" /sys/class && exec "$@"';
   const agent = [process.execPath, mainProgram, ...(options.args ?? [])];
   const words = options.terminal ? ['script', '-qfec', `exec ${agent.join(' ')}`, '/dev/null'] : agent;
-  const program = host.spawn('sh', ['-c', script, sysClass, ...words], {
+  const program = host.spawn('sh', ['-c', withFirmware, sysClass, ...words], {
     env: { ...baseEnvironment(), CLOUDSIP_STATE_DIR: stateDir, ...options.env },
     onLine: (line) => {
       if (!line.startsWith('{')) return;
@@ -133,8 +156,8 @@ export async function startCloudsip(host: LabHost, options: CloudsipOptions = {}
 
 /** What will stand in for /sys/class: the firmware that was asked for. The network cards join it inside. */
 function layOutSysClass(host: LabHost, firmware: Readonly<Record<string, string>>): string {
-  const directory = join(host.directory, 'sys-class');
-  rmSync(directory, { recursive: true, force: true });
+  const directory = mkdtempSync(join(host.directory, 'sys-class-'));
+  chmodSync(directory, 0o755);
   const dmi = join(directory, 'dmi', 'id');
   mkdirSync(dmi, { recursive: true });
   for (const [name, value] of Object.entries(firmware)) writeFileSync(join(dmi, name), `${value}\n`);
