@@ -323,7 +323,7 @@ function withPort(advertised: Endpoint | undefined, boundPort: number): Endpoint
 function mediaLog(log: AgentLog): MediaLog {
   return {
     debug: (message) => log.debug({}, message),
-    info: (message) => log.info({}, message),
+    info: (message, details = {}) => log.info(details, message),
     warn: (message) => log.warn({}, message),
   };
 }

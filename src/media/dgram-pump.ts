@@ -3,8 +3,10 @@ import { type Endpoint, familyOf, normalizeHost } from '../net/address.ts';
 import type { Command, ForwarderData, Pump, Report } from './forwarder-protocol.ts';
 import { isRtcp, latchBit, mayLearn, reaimed } from './latch.ts';
 import { lookupNothing } from './probe-socket.ts';
+import { RtpStatistics } from './rtp-statistics.ts';
 import { counter, remoteOffset, SlotTable, slotBytes } from './slot-table.ts';
 import { eraseSockaddr, writeSockaddr } from './sockaddr.ts';
+import { answerStun, type IceCredentials, isStun } from './stun.ts';
 
 /** What may wait in one socket's queue while the kernel takes nothing. */
 const maxQueuedBytes = 262_144;
@@ -13,6 +15,9 @@ interface Channel {
   readonly slot: number;
   readonly socket: Socket;
   peer: Channel | undefined;
+  /** Where RTCP leaves that comes beside RTP. */
+  rtcpPeer: Channel | undefined;
+  ice: IceCredentials | undefined;
   remote: Endpoint | undefined;
   flags: number;
 }
@@ -22,10 +27,12 @@ export class DgramPump implements Pump {
   readonly #data: ForwarderData;
   readonly #table: SlotTable;
   readonly #channels = new Map<number, Channel>();
+  readonly #statistics: RtpStatistics;
 
   constructor(data: ForwarderData) {
     this.#data = data;
     this.#table = new SlotTable(data.memory);
+    this.#statistics = new RtpStatistics(this.#table);
   }
 
   /** Listens for commands from now on. */
@@ -55,6 +62,21 @@ export class DgramPump implements Pump {
         if (!channel) break;
         channel.flags = reaimed(channel.flags, address !== '', rtp);
         this.#point(channel, address === '' ? undefined : { address: normalizeHost(address), port });
+        break;
+      }
+      case 'split': {
+        const channel = this.#channels.get(command[1]);
+        if (channel) channel.rtcpPeer = this.#channels.get(command[2]);
+        break;
+      }
+      case 'kinds':
+        if (this.#channels.has(command[1])) this.#statistics.set(command[1], command[2]);
+        break;
+      case 'ice': {
+        const channel = this.#channels.get(command[1]);
+        if (!channel) break;
+        channel.ice = command[2];
+        channel.flags = command[3] ? channel.flags | latchBit.checked : channel.flags & ~latchBit.checked;
         break;
       }
       case 'mute': {
@@ -94,6 +116,8 @@ export class DgramPump implements Pump {
       slot,
       socket,
       peer: undefined,
+      rtcpPeer: undefined,
+      ice: undefined,
       remote: undefined,
       flags: latchBit.rtp,
     };
@@ -103,12 +127,14 @@ export class DgramPump implements Pump {
     });
     socket.on('message', (packet, source) => this.#forward(channel, packet, source));
     this.#channels.set(slot, channel);
+    this.#statistics.set(slot, undefined);
     socket.bind({ address, port, exclusive: true });
   }
 
   #close(slot: number): void {
     const channel = this.#channels.get(slot);
     this.#channels.delete(slot);
+    this.#statistics.set(slot, undefined);
     if (channel) channel.socket.close(() => this.#report(['closed', slot]));
     else this.#report(['closed', slot]);
   }
@@ -118,6 +144,10 @@ export class DgramPump implements Pump {
     const at = this.#table.base(channel.slot);
     if (packet.length === 0) {
       values[at + counter.undeliverable]!++;
+      return;
+    }
+    if (channel.ice && isStun(packet[0]!)) {
+      this.#check(channel, channel.ice, packet, source);
       return;
     }
     const { remote } = channel;
@@ -131,10 +161,16 @@ export class DgramPump implements Pump {
     channel.flags |= latchBit.latched;
     values[at + counter.packets]!++;
     values[at + counter.bytes]! += packet.length;
-    values[at + counter.lastPacketAt] = Date.now();
-    if (packet.length < 2 || (channel.flags & latchBit.rtp) === 0 || !isRtcp(packet[1]!))
+    const now = performance.timeOrigin + performance.now();
+    values[at + counter.lastPacketAt] = now;
+    let { peer } = channel;
+    if (packet.length < 2 || (channel.flags & latchBit.rtp) === 0 || !isRtcp(packet[1]!)) {
       values[at + counter.rtp]!++;
-    const { peer } = channel;
+      this.#statistics.rtp(channel.slot, packet, packet.length, now);
+    } else {
+      peer = channel.rtcpPeer ?? peer;
+      this.#statistics.rtcp(channel.slot, peer?.slot ?? -1, packet, packet.length, now);
+    }
     if (!peer?.remote || (peer.flags & latchBit.muted) !== 0 || !this.#canSend(peer)) {
       values[at + counter.undeliverable]!++;
       return;
@@ -142,6 +178,17 @@ export class DgramPump implements Pump {
     peer.socket.send(packet, peer.remote.port, peer.remote.address, (error) => {
       if (error) values[at + counter.undeliverable]!++;
     });
+  }
+
+  /** A connectivity check of ICE: answered where it proves itself, and obeyed where it chooses this way. */
+  #check(channel: Channel, ice: IceCredentials, request: Buffer, source: RemoteInfo): void {
+    const answer = answerStun(request, { address: source.address, port: source.port }, ice);
+    if (!answer) {
+      this.#table.values[this.#table.base(channel.slot) + counter.strangers]!++;
+      return;
+    }
+    if (this.#canSend(channel)) channel.socket.send(answer.response, source.port, source.address, () => {});
+    if (answer.nominated) this.#point(channel, { address: source.address, port: source.port });
   }
 
   #canSend(peer: Channel): boolean {

@@ -1,4 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { PacketKinds } from './rtp-statistics.ts';
+import type { IceCredentials } from './stun.ts';
 
 /** What the main thread tells the forwarder. All is by slot number; order counts. */
 export type Command =
@@ -6,6 +8,12 @@ export type Command =
   | readonly ['open', slot: number, fd: number, address: string, port: number]
   /** Packets that arrive at `slot` leave from `peer`; -1 for nowhere. */
   | readonly ['link', slot: number, peer: number]
+  /** RTCP that arrives at `slot` beside RTP leaves from `peer`; -1 for where all else leaves (RFC 5761). */
+  | readonly ['split', slot: number, peer: number]
+  /** What the packets at `slot` are, for the numbers. */
+  | readonly ['kinds', slot: number, kinds: PacketKinds]
+  /** Connectivity checks at `slot` are answered; with `checked` nothing else teaches. Undefined ends it. */
+  | readonly ['ice', slot: number, ice: IceCredentials | undefined, checked: boolean]
   /** The remote by SDP; '' where it is unknown and must be learned. Opens the learning window. */
   | readonly ['aim', slot: number, address: string, port: number, rtp: boolean]
   | readonly ['mute', slot: number, muted: boolean]

@@ -3,8 +3,11 @@ import type { Clock, Timer } from '../net/clock.ts';
 import type { Command, Report } from './forwarder-protocol.ts';
 import type { MediaLog } from './media-log.ts';
 import { MediaThread } from './media-thread.ts';
+import type { PacketKinds } from './rtp-statistics.ts';
 import { maxSlots, type SlotCounters, SlotTable } from './slot-table.ts';
 import type { SocketSource } from './socket-source.ts';
+import type { StreamQuality } from './stream-quality.ts';
+import type { IceCredentials } from './stun.ts';
 
 /** All that is needed to open a socket again in a new forwarder. */
 interface Channel {
@@ -13,7 +16,12 @@ interface Channel {
   readonly address: string;
   readonly port: number;
   peer: number;
+  /** Where RTCP that comes beside RTP leaves; -1 for where all else does. */
+  rtcpPeer: number;
   readonly linkedBy: Set<number>;
+  kinds: PacketKinds | undefined;
+  ice: IceCredentials | undefined;
+  checked: boolean;
   aimed: boolean;
   rtp: boolean;
   muted: boolean;
@@ -96,7 +104,11 @@ export class Forwarder {
       address,
       port,
       peer: -1,
+      rtcpPeer: -1,
       linkedBy: new Set(),
+      kinds: undefined,
+      ice: undefined,
+      checked: false,
       aimed: false,
       rtp: true,
       muted: false,
@@ -115,6 +127,31 @@ export class Forwarder {
     channel.peer = peer;
     if (peer >= 0) this.#at(peer).linkedBy.add(slot);
     this.#tell(['link', slot, peer]);
+  }
+
+  /** RTCP that arrives at `slot` beside RTP leaves from `peer`; with -1 from where all else leaves (RFC 5761). */
+  split(slot: number, peer: number): void {
+    const channel = this.#at(slot);
+    if (channel.rtcpPeer === peer) return;
+    if (channel.rtcpPeer >= 0) this.#at(channel.rtcpPeer).linkedBy.delete(slot);
+    channel.rtcpPeer = peer;
+    if (peer >= 0) this.#at(peer).linkedBy.add(slot);
+    this.#tell(['split', slot, peer]);
+  }
+
+  /** What the SDP says of the packets, for the numbers. */
+  setKinds(slot: number, kinds: PacketKinds): void {
+    this.#at(slot).kinds = kinds;
+    this.#tell(['kinds', slot, kinds]);
+  }
+
+  /** Connectivity checks are answered from now on; with `checked` nothing else makes a source the remote. */
+  setIce(slot: number, ice: IceCredentials | undefined, checked: boolean): void {
+    const channel = this.#at(slot);
+    if (channel.ice === ice && channel.checked === checked) return;
+    channel.ice = ice;
+    channel.checked = checked;
+    this.#tell(['ice', slot, ice, checked]);
   }
 
   /**
@@ -147,8 +184,12 @@ export class Forwarder {
   /** `released` is called once the port can be bound again. */
   close(slot: number, released: () => void): void {
     const channel = this.#at(slot);
-    for (const other of channel.linkedBy) this.link(other, -1);
+    for (const other of channel.linkedBy) {
+      if (this.#at(other).peer === slot) this.link(other, -1);
+      if (this.#at(other).rtcpPeer === slot) this.split(other, -1);
+    }
     this.link(slot, -1);
+    this.split(slot, -1);
     channel.released = released;
     if (this.#thread) this.#thread.tell(['close', slot]);
     else this.#release(channel);
@@ -156,6 +197,11 @@ export class Forwarder {
 
   counters(slot: number): SlotCounters {
     return this.#table.counters(slot);
+  }
+
+  /** What the packets of a pair of sockets told of their stream. */
+  quality(rtp: number, rtcp: number): StreamQuality | undefined {
+    return this.#table.quality(rtp, rtcp);
   }
 
   /** Where packets to this peer go at the moment. */
@@ -273,14 +319,17 @@ export class Forwarder {
     });
     const live = this.#channels.filter((channel) => channel !== undefined);
     for (const { slot, fd, address, port } of live) this.#tell(['open', slot, fd, address, port]);
-    for (const { slot, aimed, rtp, peer, muted, sealed } of live) {
+    for (const { slot, aimed, rtp, peer, rtcpPeer, kinds, ice, checked, muted, sealed } of live) {
       // What was learned stands in the shared memory, which outlives the thread.
       const remote = this.#table.remote(slot);
       if (remote) this.#tell(['aim', slot, remote.address, remote.port, rtp]);
       else if (aimed) this.#tell(['aim', slot, '', 0, rtp]);
       if (sealed || !aimed) this.#tell(['seal', slot]);
       if (muted) this.#tell(['mute', slot, true]);
+      if (kinds) this.#tell(['kinds', slot, kinds]);
+      if (ice) this.#tell(['ice', slot, ice, checked]);
       if (peer >= 0) this.#tell(['link', slot, peer]);
+      if (rtcpPeer >= 0) this.#tell(['split', slot, rtcpPeer]);
     }
   }
 }

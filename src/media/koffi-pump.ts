@@ -2,8 +2,10 @@ import { receiveMessageOnPort } from 'node:worker_threads';
 import type { Command, ForwarderData, Pump, Report } from './forwarder-protocol.ts';
 import { isRtcp, latchBit, mayLearn, reaimed } from './latch.ts';
 import type { Libc } from './libc.ts';
+import { RtpStatistics } from './rtp-statistics.ts';
 import { counter, maxSlots, remoteOffset, SlotTable, slotBytes } from './slot-table.ts';
-import { eraseSockaddr, sockaddrBytes, writeSockaddr } from './sockaddr.ts';
+import { eraseSockaddr, readSockaddr, sockaddrBytes, writeSockaddr } from './sockaddr.ts';
+import { answerStun, type IceCredentials, isStun } from './stun.ts';
 
 const epollIn = 1;
 const epollCtlAdd = 1;
@@ -38,6 +40,10 @@ export class KoffiPump implements Pump {
   readonly #words: Uint32Array;
   readonly #fds: Int32Array = new Int32Array(maxSlots).fill(-1);
   readonly #peers: Int32Array = new Int32Array(maxSlots).fill(-1);
+  /** Where RTCP leaves that comes beside RTP. */
+  readonly #rtcpPeers: Int32Array = new Int32Array(maxSlots).fill(-1);
+  readonly #ice = new Map<number, IceCredentials>();
+  readonly #statistics: RtpStatistics;
   readonly #flags: Uint8Array = new Uint8Array(maxSlots);
   readonly #remoteLengths: Uint8Array = new Uint8Array(maxSlots);
   readonly #arena: DataView = new DataView(new ArrayBuffer(bufferAt + bufferBytes));
@@ -52,6 +58,7 @@ export class KoffiPump implements Pump {
     this.#libc = libc;
     this.#table = new SlotTable(data.memory);
     this.#values = this.#table.values;
+    this.#statistics = new RtpStatistics(this.#table);
     this.#words = new Uint32Array(data.memory);
     this.#arenaAddress = libc.addressOf(new Uint8Array(this.#arena.buffer));
     this.#tableAddress = libc.addressOf(new Uint8Array(data.memory));
@@ -66,7 +73,7 @@ export class KoffiPump implements Pump {
       if (ready <= 0) continue;
       // Commands first: a packet that answers an SDP must not overtake what that SDP told the relay.
       for (let i = 0; i < ready; i++) if (this.#slotOf(i) === wakeSlot) this.#runCommands();
-      const now = Date.now();
+      const now = performance.timeOrigin + performance.now();
       for (let i = 0; i < ready; i++) {
         const slot = this.#slotOf(i);
         if (slot !== wakeSlot && this.#fds[slot]! >= 0) this.#forward(slot, now);
@@ -81,7 +88,7 @@ export class KoffiPump implements Pump {
 
   /** What came before a stream ends is still forwarded: the command may have overtaken it. */
   #drain(slot: number): void {
-    const now = Date.now();
+    const now = performance.timeOrigin + performance.now();
     for (let n = 0; n < drainedPackets && this.#forward(slot, now); n++);
   }
 
@@ -104,6 +111,10 @@ export class KoffiPump implements Pump {
       this.#values[at + counter.undeliverable]!++;
       return true;
     }
+    if ((this.#flags[slot]! & latchBit.sorted) !== 0 && isStun(this.#packet[0]!) && this.#ice.has(slot)) {
+      this.#check(slot, size);
+      return true;
+    }
     if (!this.#fromRemote(slot)) {
       if (!mayLearn(this.#flags[slot]!, this.#packet[0]!)) {
         this.#values[at + counter.strangers]!++;
@@ -115,9 +126,14 @@ export class KoffiPump implements Pump {
     this.#values[at + counter.packets]!++;
     this.#values[at + counter.bytes]! += size;
     this.#values[at + counter.lastPacketAt] = now;
-    if (size < 2 || (this.#flags[slot]! & latchBit.rtp) === 0 || !isRtcp(this.#packet[1]!))
+    let peer = this.#peers[slot]!;
+    if (size < 2 || (this.#flags[slot]! & latchBit.rtp) === 0 || !isRtcp(this.#packet[1]!)) {
       this.#values[at + counter.rtp]!++;
-    const peer = this.#peers[slot]!;
+      this.#statistics.rtp(slot, this.#packet, size, now);
+    } else {
+      if (this.#rtcpPeers[slot]! >= 0) peer = this.#rtcpPeers[slot]!;
+      this.#statistics.rtcp(slot, peer, this.#packet, size, now);
+    }
     if (peer >= 0 && (this.#flags[peer]! & (latchBit.aimed | latchBit.muted)) === latchBit.aimed) {
       const target = this.#tableAddress + peer * slotBytes + remoteOffset;
       const length = this.#remoteLengths[peer]!;
@@ -145,6 +161,29 @@ export class KoffiPump implements Pump {
     );
   }
 
+  /** A connectivity check of ICE: answered where it proves itself, and obeyed where it chooses this way. */
+  #check(slot: number, size: number): void {
+    const source = readSockaddr(this.#arena, sourceAt);
+    const request = Buffer.from(this.#arena.buffer, bufferAt, size);
+    const answer = source && answerStun(request, source, this.#ice.get(slot)!);
+    if (!answer) {
+      this.#values[this.#table.base(slot) + counter.strangers]!++;
+      return;
+    }
+    this.#packet.set(answer.response);
+    const arena = this.#arenaAddress;
+    const length = this.#arenaWords[sourceLengthAt >> 2]!;
+    this.#libc.sendto(
+      this.#fds[slot]!,
+      arena + bufferAt,
+      answer.response.length,
+      msgDontWait,
+      arena + sourceAt,
+      length,
+    );
+    if (answer.nominated) this.#learn(slot);
+  }
+
   #learn(slot: number): void {
     const remote = (slot * slotBytes + remoteOffset) >> 2;
     const source = sourceAt >> 2;
@@ -168,7 +207,10 @@ export class KoffiPump implements Pump {
         const [, slot, fd] = command;
         this.#fds[slot] = fd;
         this.#peers[slot] = -1;
+        this.#rtcpPeers[slot] = -1;
         this.#flags[slot] = latchBit.rtp;
+        this.#statistics.set(slot, undefined);
+        this.#ice.delete(slot);
         if (this.#watch(epollCtlAdd, fd, slot) < 0) this.#report(['lost', slot, this.#libc.lastError()]);
         break;
       }
@@ -184,6 +226,22 @@ export class KoffiPump implements Pump {
         else this.#remoteLengths[slot] = writeSockaddr(this.#table.view, at, { address, port });
         break;
       }
+      case 'split':
+        this.#rtcpPeers[command[1]] = command[2];
+        this.#sort(command[1]);
+        break;
+      case 'kinds':
+        this.#statistics.set(command[1], command[2]);
+        break;
+      case 'ice': {
+        const [, slot, ice, checked] = command;
+        if (ice) this.#ice.set(slot, ice);
+        else this.#ice.delete(slot);
+        this.#flags[slot]! &= ~latchBit.checked;
+        if (checked) this.#flags[slot]! |= latchBit.checked;
+        this.#sort(slot);
+        break;
+      }
       case 'mute':
         if (command[2]) this.#flags[command[1]]! |= latchBit.muted;
         else this.#flags[command[1]]! &= ~latchBit.muted;
@@ -196,7 +254,10 @@ export class KoffiPump implements Pump {
         this.#watch(epollCtlDel, this.#fds[slot]!, slot);
         this.#fds[slot] = -1;
         this.#peers[slot] = -1;
+        this.#rtcpPeers[slot] = -1;
         this.#flags[slot] = 0;
+        this.#statistics.set(slot, undefined);
+        this.#ice.delete(slot);
         this.#report(['closed', slot]);
         break;
       }
@@ -207,6 +268,11 @@ export class KoffiPump implements Pump {
         this.#stopped = true;
         break;
     }
+  }
+
+  #sort(slot: number): void {
+    if (this.#rtcpPeers[slot]! >= 0 || this.#ice.has(slot)) this.#flags[slot]! |= latchBit.sorted;
+    else this.#flags[slot]! &= ~latchBit.sorted;
   }
 
   #watch(operation: number, fd: number, slot: number): number {

@@ -10,11 +10,15 @@ export const latchBit = {
   muted: 8,
   /** RTP or RTCP is expected, so a source is learned only from something that looks like it. */
   rtp: 16,
+  /** Each packet has to be looked at: for STUN (ICE), or RTCP that leaves by another port. Not for the kernel. */
+  sorted: 64,
+  /** The peer does ICE: only a check that proves itself makes a source the remote. */
+  checked: 128,
 } as const;
 
 /** The bits once a new address came by SDP: all is to be learned again. */
 export function reaimed(flags: number, aimed: boolean, rtp: boolean): number {
-  const kept = flags & latchBit.muted;
+  const kept = flags & (latchBit.muted | latchBit.sorted | latchBit.checked);
   return kept | latchBit.learning | (aimed ? latchBit.aimed : 0) | (rtp ? latchBit.rtp : 0);
 }
 
@@ -24,6 +28,7 @@ export function reaimed(flags: number, aimed: boolean, rtp: boolean): number {
  * (version 2: RFC 3550 5.1) nor DTLS (RFC 7983 7) teach nothing: a scanner must not steal a call.
  */
 export function mayLearn(flags: number, firstByte: number): boolean {
+  if ((flags & latchBit.checked) !== 0) return false;
   if ((flags & latchBit.learning) === 0 && (flags & latchBit.latched) !== 0) return false;
   if ((flags & latchBit.rtp) === 0) return true;
   return (firstByte & 0xc0) === 0x80 || (firstByte >= 20 && firstByte <= 63);

@@ -1,4 +1,5 @@
 import type { Endpoint } from '../net/address.ts';
+import type { StreamQuality } from './stream-quality.ts';
 
 /** Where a leg binds and what it writes into SDP: two things behind a 1-to-1 NAT. */
 export interface MediaIdentity {
@@ -43,6 +44,14 @@ export interface StreamSnapshot {
   readonly droppedStrangers: number;
   /** Milliseconds since the Unix epoch; 0 before the first packet. */
   readonly lastPacketAt: number;
+  /** Undefined where no packet of one source was seen: none at all, or several streams on one port. */
+  readonly quality: StreamQuality | undefined;
+}
+
+/** A call as the relay sees it, for people and machines to look at. */
+export interface MediaSessionSnapshot {
+  readonly id: string;
+  readonly streams: readonly StreamSnapshot[];
 }
 
 export interface MediaSessionEvents {
@@ -88,6 +97,8 @@ export interface MediaRelay {
   /** `id` is for logs. Throws nothing. */
   createSession(id: string, events: MediaSessionEvents): MediaSession;
   readonly stats: MediaStats;
+  /** All sessions of the moment, or the first so many. */
+  sessions(limit?: number): MediaSessionSnapshot[];
   /** Resolves when all that was asked for so far is done: ports are back, addresses have taken effect. */
   flush(): Promise<void>;
   /** Closes every session and ends the media thread. */

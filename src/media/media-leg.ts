@@ -1,9 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import { type Endpoint, normalizeHost } from '../net/address.ts';
 import type { Timer } from '../net/clock.ts';
 import type { MediaIdentity } from './media-contract.ts';
 import type { OwnPorts } from './own-ports.ts';
 import type { PairContext, PortPair } from './port-pair.ts';
 import type { StreamRemote } from './stream-remote.ts';
+import type { IceCredentials } from './stun.ts';
 
 /** What a leg needs from the relay. */
 export interface LegContext extends PairContext {
@@ -25,6 +27,14 @@ export class MediaLeg {
   readonly offered: (PortPair | undefined)[] = [];
   /** True where the side's last SDP sends or receives nothing both ways on any stream. */
   held = false;
+  /** Streams on which the side has offered RTCP beside RTP, and those on which it takes nothing else (RFC 8858). */
+  readonly muxOffered: Set<number> = new Set();
+  readonly muxOnly: Set<number> = new Set();
+  #ice: IceCredentials | undefined;
+  /** The side's own user fragment; a new one begins ICE anew (RFC 8839 4.4.1.1.1). */
+  #iceUfrag: string | undefined;
+  #iceLite = false;
+  #iceRestarts = false;
   /** Legs of other sessions that this one is pointed at, and the reverse: two calls that meet here. */
   readonly links: Set<MediaLeg> = new Set();
   readonly siblings: () => Iterable<MediaLeg>;
@@ -54,6 +64,43 @@ export class MediaLeg {
       this.#sealTimer = undefined;
       for (const pair of this.pairs) pair?.seal();
     }, learningWindowMs);
+  }
+
+  /** What the side was told, where it does ICE. */
+  get ice(): IceCredentials | undefined {
+    return this.#ice;
+  }
+
+  /** The side does ICE by its own last description. */
+  get doesIce(): boolean {
+    return this.#iceUfrag !== undefined;
+  }
+
+  /** The side's description has this user fragment. A restart of ICE is answered by one. */
+  heardIce(ufrag: string | undefined, lite: boolean): void {
+    if (this.#iceUfrag !== ufrag && this.#iceUfrag !== undefined) this.#iceRestarts = true;
+    this.#iceUfrag = ufrag;
+    this.#iceLite = lite;
+    if (ufrag === undefined) this.#ice = undefined;
+  }
+
+  /** The side is about to read a description that offers ICE, or that answers its own. */
+  tellIce(): void {
+    // Until then the old ones hold: an offer may be refused.
+    if (this.#iceRestarts) this.#ice = undefined;
+    this.#iceRestarts = false;
+    // RFC 8839 5.4: at least 24 and 128 bits; all of base64 is allowed but for `=`.
+    this.#ice ??= {
+      ufrag: randomBytes(6).toString('base64'),
+      password: randomBytes(18).toString('base64'),
+    };
+  }
+
+  /** The sockets answer by what was told; also those that were opened since. */
+  applyIce(): void {
+    const checked = this.doesIce && !this.#iceLite;
+    for (const pair of [...this.pairs, ...this.offered])
+      pair?.setIce(this.#ice, this.#ice !== undefined && checked);
   }
 
   /** The pair that a description written now names. */

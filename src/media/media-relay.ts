@@ -2,7 +2,13 @@ import { type Endpoint, normalizeHost } from '../net/address.ts';
 import type { Clock } from '../net/clock.ts';
 import { Forwarder } from './forwarder.ts';
 import { loadLibc } from './libc.ts';
-import type { MediaRelay, MediaSession, MediaSessionEvents, MediaStats } from './media-contract.ts';
+import type {
+  MediaRelay,
+  MediaSession,
+  MediaSessionEvents,
+  MediaSessionSnapshot,
+  MediaStats,
+} from './media-contract.ts';
 import { MediaError } from './media-error.ts';
 import type { MediaLeg } from './media-leg.ts';
 import type { MediaLog } from './media-log.ts';
@@ -28,6 +34,8 @@ export interface MediaRelayOptions {
   readonly holdSilenceMs?: number;
   /** How long after an offer or an answer another source may take over. Default 10,000. */
   readonly learningWindowMs?: number;
+  /** The line o= of descriptions stays as it came; else it gets the relay's address. Default false. */
+  readonly keepOrigin?: boolean;
   /** Ports that no SDP may point packets at on any address of the relay; see `protect` for others. Default 5060 and 5061. */
   readonly protectedPorts?: readonly number[];
 }
@@ -96,6 +104,7 @@ class UserSpaceRelay implements MediaRelay {
       log,
       learningWindowMs: options.learningWindowMs ?? 10_000,
       ownPorts,
+      keepOrigin: options.keepOrigin ?? false,
       isProtected: (endpoint) =>
         this.#protected.has(nameOf(endpoint)) ||
         (ports.has(endpoint.port) && ownPorts.isOwnAddress(endpoint.address)),
@@ -137,6 +146,15 @@ class UserSpaceRelay implements MediaRelay {
       forwarder: this.#forwarder.kind,
       restarts: this.#forwarder.restarts,
     };
+  }
+
+  sessions(limit = Number.POSITIVE_INFINITY): MediaSessionSnapshot[] {
+    const list: MediaSessionSnapshot[] = [];
+    for (const session of this.#sessions) {
+      if (list.length >= limit) break;
+      list.push({ id: session.id, streams: session.snapshot() });
+    }
+    return list;
   }
 
   /** Ends the media thread as a crash would; resolves when another one serves. For tests. */

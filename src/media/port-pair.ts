@@ -4,6 +4,7 @@ import type { Forwarder } from './forwarder.ts';
 import { MediaError } from './media-error.ts';
 import type { PortPool } from './port-pool.ts';
 import type { StreamRemote } from './stream-remote.ts';
+import type { IceCredentials } from './stun.ts';
 
 /** What a pair needs from the relay. */
 export interface PairContext {
@@ -19,6 +20,8 @@ export class PortPair {
   /** The slot of the RTP socket, and of everything where RTCP shares its port. */
   readonly rtp: number;
   readonly rtcp: number;
+  /** The side has RTCP beside RTP on one port (RFC 5761). */
+  muxes = false;
   #remote: StreamRemote | undefined;
   readonly #context: PairContext;
   #closed = false;
@@ -72,6 +75,8 @@ export class PortPair {
       return false;
     }
     this.#remote = remote;
+    forwarder.setKinds(this.rtp, remote.kinds);
+    forwarder.setKinds(this.rtcp, { ...remote.kinds, tracked: false, rates: noRates });
     const kind = last?.isRtp !== remote.isRtp;
     const rtp = kind || !sameEndpoint(last?.rtp, remote.rtp);
     const rtcp = kind || !sameEndpoint(last?.rtcp, remote.rtcp);
@@ -87,8 +92,16 @@ export class PortPair {
 
   /** What arrives here leaves from `other`; undefined for nowhere. */
   sendVia(other: PortPair | undefined): void {
-    this.#context.forwarder.link(this.rtp, other?.rtp ?? -1);
-    this.#context.forwarder.link(this.rtcp, other?.rtcp ?? -1);
+    const { forwarder } = this.#context;
+    forwarder.link(this.rtp, other?.rtp ?? -1);
+    forwarder.link(this.rtcp, (other?.muxes ? other.rtp : other?.rtcp) ?? -1);
+    forwarder.split(this.rtp, this.muxes && other && !other.muxes ? other.rtcp : -1);
+  }
+
+  /** The side was told these credentials; with `checked` it makes checks of its own and nothing else is believed. */
+  setIce(ice: IceCredentials | undefined, checked: boolean): void {
+    this.#context.forwarder.setIce(this.rtp, ice, checked);
+    this.#context.forwarder.setIce(this.rtcp, ice, checked);
   }
 
   close(): void {
@@ -104,6 +117,8 @@ export class PortPair {
     }
   }
 }
+
+const noRates: ReadonlyMap<number, number> = new Map();
 
 function sameEndpoint(a: Endpoint | undefined, b: Endpoint | undefined): boolean {
   return a?.address === b?.address && a?.port === b?.port;

@@ -1,5 +1,5 @@
-import { readdress, type SectionPort } from '../sdp/readdress.ts';
-import type { SessionDescription } from '../sdp/session-description.ts';
+import { bundleHeads } from '../sdp/bundle.ts';
+import { iceUfragOf, type SessionDescription } from '../sdp/session-description.ts';
 import type {
   MediaIdentity,
   MediaSession,
@@ -14,12 +14,16 @@ import { OpenOffers } from './open-offers.ts';
 import { PortPair } from './port-pair.ts';
 import { readDescription } from './read-description.ts';
 import type { Listened, SilenceWatch } from './silence-watch.ts';
-import { isActive, isHeld, isRelayed, remoteOf, type StreamRemote } from './stream-remote.ts';
+import { isActive, isHeld, remoteOf, type StreamRemote } from './stream-remote.ts';
+import { summarize } from './summarize.ts';
+import { writeDescription } from './write-description.ts';
 
 /** What a session needs from the relay. */
 export interface SessionContext extends LegContext {
   readonly log: MediaLog;
   readonly silence: SilenceWatch;
+  /** The line o= stays as it came. */
+  readonly keepOrigin: boolean;
   closed(session: RelayedSession): void;
 }
 
@@ -70,7 +74,8 @@ export class RelayedSession implements MediaSession, Listened {
     const description = readDescription(sdp);
     const [callerIdentity, calleeIdentity] =
       from === 'caller' ? [facingSender, facingReceiver] : [facingReceiver, facingSender];
-    if (kind === 'offer') this.#reserve(description, branch, callerIdentity, calleeIdentity);
+    const heads = bundleHeads(description, kind);
+    if (kind === 'offer') this.#reserve(description, heads, branch, callerIdentity, calleeIdentity);
     const caller = this.#caller;
     const callee = this.#callees.get(branch);
     if (!caller || !callee) {
@@ -83,13 +88,11 @@ export class RelayedSession implements MediaSession, Listened {
     caller.announce(callerIdentity);
     callee.announce(calleeIdentity);
 
-    const ports = description.media.map((section, index): SectionPort => {
-      if (!isRelayed(section)) return 'untouched';
-      return section.port === 0 ? 0 : (receiver.pairAt(index)?.port ?? 0);
-    });
     const remotes = description.media.map((section, index) => {
       const pair = sender.pairAt(index);
-      return pair && isActive(section) ? remoteOf(description, section, pair.boundAddress) : undefined;
+      if (!pair || !isActive(section) || heads[index] !== index) return undefined;
+      const bundled = heads.some((head, other) => head === index && other !== index);
+      return remoteOf(description, section, pair.boundAddress, bundled);
     });
     const active = description.media.filter(isActive);
     const held = active.length > 0 && active.every((section) => isHeld(description, section));
@@ -101,15 +104,19 @@ export class RelayedSession implements MediaSession, Listened {
         point(receiver, offer.remotes, offer.held);
       }
       point(sender, remotes, held);
-      this.#releaseRefused(description, caller, callee);
+      this.#releaseRefused(description, heads, caller, callee);
+      agreeOnRtcp(description, sender, receiver);
       this.#answered.delete(branch);
       this.#answered.add(branch);
     } else if (this.#answered.has(branch)) this.#openOffers.put(branch, from, { remotes, held });
     else point(sender, remotes, held);
+    if (kind === 'offer') noteRtcpOffer(description, sender);
+    negotiateIce(description, kind, sender, receiver);
     this.#relink();
     this.#context.forwarder.deliver();
     this.#context.silence.touch(this);
-    return readdress(description, facingReceiver.advertisedAddress, ports);
+    const { keepOrigin } = this.#context;
+    return writeDescription(description, receiver, heads, facingReceiver.advertisedAddress, keepOrigin);
   }
 
   rollBack(branch: string, party: Party): void {
@@ -151,7 +158,8 @@ export class RelayedSession implements MediaSession, Listened {
             packets: rtp.packets + rtcp.packets,
             bytes: rtp.bytes + rtcp.bytes,
             droppedStrangers: rtp.strangers + rtcp.strangers,
-            lastPacketAt: Math.max(rtp.lastPacketAt, rtcp.lastPacketAt),
+            lastPacketAt: Math.round(Math.max(rtp.lastPacketAt, rtcp.lastPacketAt)),
+            quality: this.#context.forwarder.quality(pair.rtp, pair.rtcp),
           },
         ];
       }),
@@ -162,6 +170,9 @@ export class RelayedSession implements MediaSession, Listened {
     if (this.#closed) return;
     this.#closed = true;
     this.#context.silence.remove(this);
+    const streams = summarize(this.snapshot());
+    // A call that nobody answered has nothing to tell, and strangers can make many of them.
+    if (streams.length > 0) this.#context.log.info('the media of a call ended', { callId: this.id, streams });
     for (const leg of [...this.#legs()]) leg.close();
     this.#caller = undefined;
     this.#callees.clear();
@@ -204,6 +215,7 @@ export class RelayedSession implements MediaSession, Listened {
   /** Binds what the offer needs on both sides, all of it or nothing. */
   #reserve(
     description: SessionDescription,
+    heads: readonly number[],
     branch: string,
     callerIdentity: MediaIdentity,
     calleeIdentity: MediaIdentity,
@@ -214,7 +226,7 @@ export class RelayedSession implements MediaSession, Listened {
     const opened: { leg: MediaLeg; index: number; pair: PortPair }[] = [];
     try {
       description.media.forEach((section, index) => {
-        if (!isActive(section)) return;
+        if (!isActive(section) || heads[index] !== index) return;
         for (const [leg, identity] of [
           [caller, callerIdentity],
           [callee, calleeIdentity],
@@ -237,11 +249,17 @@ export class RelayedSession implements MediaSession, Listened {
   }
 
   /** A stream with port 0 in an answer is over (RFC 3264 6); in an offer it may still come to nothing. */
-  #releaseRefused(description: SessionDescription, caller: MediaLeg, callee: MediaLeg): void {
+  #releaseRefused(
+    description: SessionDescription,
+    heads: readonly number[],
+    caller: MediaLeg,
+    callee: MediaLeg,
+  ): void {
     const count = Math.max(caller.pairs.length, callee.pairs.length);
     for (let index = 0; index < count; index++) {
       const section = description.media[index];
-      if (section && isActive(section)) continue;
+      // One that went onto the port of another is over as well (RFC 9143).
+      if (section && isActive(section) && heads[index] === index) continue;
       callee.closeStream(index);
       const wanted = [...this.#callees.values()].some((leg) => leg.pairs[index]);
       if (!wanted) caller.closeStream(index);
@@ -265,6 +283,42 @@ export class RelayedSession implements MediaSession, Listened {
       }
     }
   }
+}
+
+/** Who offers RTCP beside RTP; whether it comes so, the answer says (RFC 5761 5.1.1). */
+function noteRtcpOffer(description: SessionDescription, sender: MediaLeg): void {
+  sender.muxOffered.clear();
+  sender.muxOnly.clear();
+  description.media.forEach((section, index) => {
+    if (section.rtcpMux || section.rtcpMuxOnly) sender.muxOffered.add(index);
+    if (section.rtcpMuxOnly) sender.muxOnly.add(index);
+  });
+}
+
+/** The answer of `sender` decides for both sides, but for one that takes RTCP on one port alone. */
+function agreeOnRtcp(description: SessionDescription, sender: MediaLeg, receiver: MediaLeg): void {
+  description.media.forEach((section, index) => {
+    const both = section.rtcpMux && receiver.muxOffered.has(index);
+    const mine = sender.pairs[index];
+    const theirs = receiver.pairs[index];
+    if (mine) mine.muxes = both;
+    if (theirs) theirs.muxes = both || receiver.muxOnly.has(index);
+  });
+}
+
+/** ICE is between us and each side by itself: offered on where it was offered, answered where it was asked for. */
+function negotiateIce(
+  description: SessionDescription,
+  kind: 'offer' | 'answer',
+  sender: MediaLeg,
+  receiver: MediaLeg,
+): void {
+  let ufrag: string | undefined;
+  for (const section of description.media) if (isActive(section)) ufrag ??= iceUfragOf(description, section);
+  sender.heardIce(ufrag, description.iceLite);
+  if (receiver.doesIce || (kind === 'offer' && ufrag !== undefined)) receiver.tellIce();
+  sender.applyIce();
+  receiver.applyIce();
 }
 
 function point(leg: MediaLeg, remotes: readonly (StreamRemote | undefined)[], held: boolean): void {

@@ -1,11 +1,12 @@
 import type { Endpoint } from '../net/address.ts';
 import { readSockaddr } from './sockaddr.ts';
+import { readQuality, type StreamQuality } from './stream-quality.ts';
 
 /** How many sockets the relay can hold at once: four a call with one stream. */
 export const maxSlots = 32_768;
 
-/** Doubles a slot: the counters, then the socket address of its remote. */
-const doubles = 12;
+/** Doubles a slot: the counters, the socket address of its remote, what the packets' headers told (`stream-quality.ts`). */
+const doubles = 40;
 export const slotBytes: number = doubles * 8;
 /** Where the remote's `sockaddr` lies in a slot, in bytes. */
 export const remoteOffset = 64;
@@ -67,6 +68,11 @@ export class SlotTable {
       undeliverable: this.values[at + counter.undeliverable]!,
       lastPacketAt: this.values[at + counter.lastPacketAt]!,
     };
+  }
+
+  /** What the packets of a pair of sockets told of their stream. */
+  quality(rtp: number, rtcp: number): StreamQuality | undefined {
+    return readQuality(this.values, this.base(rtp), this.base(rtcp));
   }
 
   /** Where packets of this socket go at the moment: the address of the SDP or the learned one. */

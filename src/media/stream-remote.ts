@@ -2,10 +2,12 @@ import { type Endpoint, isUnspecified, normalizeHost } from '../net/address.ts';
 import {
   connectionOf,
   directionOf,
+  iceUfragOf,
   type MediaSection,
   type SessionDescription,
 } from '../sdp/session-description.ts';
 import { isMediaDestination } from './destination.ts';
+import type { PacketKinds } from './rtp-statistics.ts';
 
 /** What one side said about one stream. */
 export interface StreamRemote {
@@ -16,14 +18,20 @@ export interface StreamRemote {
   readonly isRtp: boolean;
   /** c=0.0.0.0: nothing is to be sent (RFC 3264 8.4). */
   readonly muted: boolean;
+  readonly kinds: PacketKinds;
 }
 
 const rtpProto = /^(?:UDP\/TLS\/)?RTP\//i;
-const udptlProto = /^(?:UDP\/TLS\/)?UDPTL$/i;
+const otherProto = /^(?:UDPTL|UDP|DTLS\/SCTP|UDP\/.+)$/i;
+/** Encodings whose packets are of another source than those that they mend (RFC 4588, 5109, 8627). */
+const mending = /^(?:rtx|red|ulpfec|flexfec)/i;
 
-/** RTP in its profiles (RFC 3551, 3711, 4585, 5764) and T.38; not TCP, MSRP, SCTP, BFCP. */
+/**
+ * What goes over UDP: RTP in its profiles (RFC 3551, 3711, 4585, 5764), T.38 (RFC 7345), data channels (RFC
+ * 8841), BFCP; not TCP.
+ */
 export function isRelayed(section: MediaSection): boolean {
-  return rtpProto.test(section.proto) || udptlProto.test(section.proto);
+  return rtpProto.test(section.proto) || otherProto.test(section.proto);
 }
 
 /** True for a stream that the relay has to serve: port 0 switches one off (RFC 3264 5.1, 8.2). */
@@ -36,6 +44,7 @@ export function remoteOf(
   description: SessionDescription,
   section: MediaSection,
   boundAddress: string,
+  bundled = false,
 ): StreamRemote {
   const connection = connectionOf(description, section);
   const host = connection ? normalizeHost(connection.address) : '';
@@ -43,11 +52,23 @@ export function remoteOf(
     isMediaDestination({ address, port }, boundAddress) ? { address, port } : undefined;
   // RFC 3605 2.1: without a=rtcp it is the next port; RFC 5761 5.1.1: a=rtcp may name the RTP port itself.
   const rtcpHost = section.rtcp?.address ? normalizeHost(section.rtcp.address.address) : host;
+  const ice = iceUfragOf(description, section) !== undefined;
+  // Where an ICE client is, its connectivity checks tell; a lite one makes none (RFC 8445 6.1.1).
+  const learns = ice && !description.iceLite;
+  const isRtp = rtpProto.test(section.proto);
   return {
-    rtp: usable(host, section.port),
-    rtcp: usable(rtcpHost, section.rtcp?.port ?? section.port + 1),
-    isRtp: rtpProto.test(section.proto),
-    muted: isUnspecified(host),
+    rtp: learns ? undefined : usable(host, section.port),
+    rtcp: learns ? undefined : usable(rtcpHost, section.rtcp?.port ?? section.port + 1),
+    // DTLS looks like itself, so that a source is learned from it alone (RFC 7983).
+    isRtp: isRtp || /DTLS|TLS/i.test(section.proto),
+    muted: !ice && isUnspecified(host),
+    kinds: {
+      tracked: isRtp && !bundled,
+      reports: isRtp && !/\/SAVPF?$/i.test(section.proto),
+      rates: new Map(
+        [...section.rtpMaps].map(([type, { encoding, rate }]) => [type, mending.test(encoding) ? 0 : rate]),
+      ),
+    },
   };
 }
 
@@ -56,6 +77,8 @@ export function isHeld(description: SessionDescription, section: MediaSection): 
   const connection = connectionOf(description, section);
   return (
     directionOf(description, section) !== 'sendrecv' ||
-    (connection !== undefined && isUnspecified(connection.address))
+    (iceUfragOf(description, section) === undefined &&
+      connection !== undefined &&
+      isUnspecified(connection.address))
   );
 }

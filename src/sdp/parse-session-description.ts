@@ -12,7 +12,13 @@ import type {
 const maxLength = 65_536;
 const maxSections = 64;
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
+type Mutable<T> = {
+  -readonly [K in keyof T]: T[K] extends readonly (infer E)[]
+    ? E[]
+    : T[K] extends ReadonlyMap<infer Key, infer Value>
+      ? Map<Key, Value>
+      : T[K];
+};
 
 /**
  * Indexes a session description. Lines that are not understood are left alone, wherever they stand; an error is
@@ -35,6 +41,9 @@ export function parseSessionDescription(text: string): SessionDescription {
     connections: [],
     direction: undefined,
     ice: [],
+    iceUfrag: undefined,
+    iceLite: false,
+    bundles: [],
     media: [],
   };
   let section: Mutable<MediaSection> | undefined;
@@ -64,7 +73,7 @@ export function parseSessionDescription(text: string): SessionDescription {
         if (section && section.connectionAt === line.start) section.connectionAt = line.next;
         break;
       case 'a':
-        attribute(text, line, level, section);
+        attribute(text, line, session, section);
         break;
     }
   }
@@ -99,6 +108,10 @@ function mediaLine(text: string, line: SdpLine): Mutable<MediaSection> {
     ice: [],
     rtcp: undefined,
     rtcpMux: false,
+    rtcpMuxOnly: false,
+    mid: undefined,
+    iceUfrag: undefined,
+    rtpMaps: new Map(),
     connectionAt: line.next,
   };
 }
@@ -169,12 +182,19 @@ const iceNames: ReadonlySet<string> = new Set([
   'ice-pacing',
 ]);
 
+interface AttributeLevel {
+  direction: Direction | undefined;
+  iceUfrag: string | undefined;
+  readonly ice: SdpLine[];
+}
+
 function attribute(
   text: string,
   line: SdpLine,
-  level: { direction: Direction | undefined; ice: SdpLine[] },
+  session: AttributeLevel & Pick<Mutable<SessionDescription>, 'bundles' | 'iceLite'>,
   section: Mutable<MediaSection> | undefined,
 ): void {
+  const level: AttributeLevel = section ?? session;
   const colon = text.indexOf(':', line.start);
   const name = text.slice(line.start + 2, colon < 0 || colon > line.end ? line.end : colon).trimEnd();
   switch (name) {
@@ -190,7 +210,31 @@ function attribute(
     case 'rtcp':
       if (section) section.rtcp ??= rtcp(text, line);
       break;
+    case 'rtcp-mux-only':
+      if (section) section.rtcpMuxOnly = true;
+      break;
+    case 'mid':
+      if (section) section.mid ??= text.slice(colon + 1, line.end).trim();
+      break;
+    case 'group': {
+      const [semantics, ...mids] = text
+        .slice(colon + 1, line.end)
+        .trim()
+        .split(/[ \t]+/);
+      if (!section && semantics === 'BUNDLE' && session.bundles.length < maxSections)
+        session.bundles.push(mids.slice(0, maxSections));
+      break;
+    }
+    case 'rtpmap': {
+      const map = /^[ \t]*(\d{1,3})[ \t]+([^/\s]+)\/(\d{1,6})/.exec(text.slice(colon + 1, line.end));
+      if (section && map && Number(map[1]) < 128) {
+        section.rtpMaps.set(Number(map[1]), { encoding: map[2]!, rate: Number(map[3]) });
+      }
+      break;
+    }
     default:
+      if (name === 'ice-ufrag') level.iceUfrag ??= text.slice(colon + 1, line.end).trim();
+      else if (name === 'ice-lite' && !section) session.iceLite = true;
       if (iceNames.has(name)) level.ice.push(line);
   }
 }

@@ -1,9 +1,19 @@
 import { familyOf, isUnspecified } from '../net/address.ts';
-import type { AddressSpan, SessionDescription } from './session-description.ts';
+import { type AddressSpan, type SessionDescription, usesIce } from './session-description.ts';
 import { applySplices, type Splice } from './splice.ts';
 
 /** The port written into a section; `untouched` leaves the whole section as it came. */
 export type SectionPort = number | 'untouched';
+
+/** What is written beside the addresses. */
+export interface Additions {
+  /** The line o= stays as it came. */
+  readonly keepOrigin?: boolean | undefined;
+  /** Attributes for the session, without line endings. */
+  readonly session?: readonly string[] | undefined;
+  /** The same by section. */
+  readonly sections?: readonly (readonly string[])[] | undefined;
+}
 
 /**
  * Writes a session description anew for a relay at `address`: `o=`, `c=`, the ports, `a=rtcp` (RFC 3605) become
@@ -16,17 +26,21 @@ export function readdress(
   description: SessionDescription,
   address: string,
   ports: readonly SectionPort[],
+  additions: Additions = {},
 ): string {
   const type = familyOf(address) === 'ipv6' ? 'IP6' : 'IP4';
   const splices: Splice[] = [];
+  const holds = !usesIce(description);
   const write = (span: AddressSpan): void => {
-    const held = isUnspecified(span.address);
+    const held = holds && isUnspecified(span.address);
     const written = held ? (type === 'IP6' ? '::' : '0.0.0.0') : address;
     splices.push({ start: span.start, end: span.end, text: `${type} ${written}` });
   };
 
   // The address of o= is an identifier, never sent to, but it names a host that nobody outside need know.
-  splices.push({ start: description.origin.start, end: description.origin.end, text: `${type} ${address}` });
+  const { origin } = description;
+  if (!additions.keepOrigin)
+    splices.push({ start: origin.start, end: origin.end, text: `${type} ${address}` });
 
   const relays = ports.some((port) => port !== 'untouched');
   if (relays) {
@@ -55,7 +69,23 @@ export function readdress(
     }
     if (rtcp.address) write(rtcp.address);
   });
+  addLines(description, additions, splices);
   return applySplices(description.text, splices);
+}
+
+/** Each at the end of its level. */
+function addLines({ text, eol, media }: SessionDescription, additions: Additions, splices: Splice[]): void {
+  const add = (lines: readonly string[], at: number): void => {
+    if (lines.length === 0) return;
+    const written = lines.join(eol);
+    const unfinished = at > 0 && text.charCodeAt(at - 1) !== 0x0a;
+    splices.push({ start: at, end: at, text: unfinished ? eol + written : written + eol });
+  };
+  const endOf = (index: number): number => media[index + 1]?.line.start ?? text.length;
+  if (additions.session) add(additions.session, endOf(-1));
+  additions.sections?.forEach((lines, index) => {
+    add(lines, endOf(index));
+  });
 }
 
 function insertedConnection(description: SessionDescription, at: number, span: AddressSpan): Splice {

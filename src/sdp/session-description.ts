@@ -32,6 +32,8 @@ export interface SdpLevel {
   readonly direction: Direction | undefined;
   /** Lines that belong to ICE (RFC 8839): candidates, credentials, options. */
   readonly ice: readonly SdpLine[];
+  /** The user fragment (RFC 8839 5.4): who writes one does ICE. */
+  readonly iceUfrag: string | undefined;
 }
 
 /** One `m=` line and the lines below it. */
@@ -48,6 +50,12 @@ export interface MediaSection extends SdpLevel {
   readonly proto: string;
   readonly rtcp: RtcpAttribute | undefined;
   readonly rtcpMux: boolean;
+  /** RTCP is taken on the RTP port alone (RFC 8858). */
+  readonly rtcpMuxOnly: boolean;
+  /** Its name in groups (RFC 5888). */
+  readonly mid: string | undefined;
+  /** Encoding names and clock rates by payload type, as far as they are told (RFC 8866 6.6). */
+  readonly rtpMaps: ReadonlyMap<number, { readonly encoding: string; readonly rate: number }>;
   /** Where a `c=` line belongs that the section does not have yet: after `m=` and `i=` (RFC 8866 9). */
   readonly connectionAt: number;
 }
@@ -62,6 +70,10 @@ export interface SessionDescription extends SdpLevel {
   readonly eol: '\r\n' | '\n';
   readonly origin: AddressSpan;
   readonly media: readonly MediaSection[];
+  /** Names of the sections that share a port, by group (RFC 9143). */
+  readonly bundles: readonly (readonly string[])[];
+  /** The sender makes no connectivity checks (RFC 8445 2.5). */
+  readonly iceLite: boolean;
 }
 
 /** The connection that holds for a section: its own, else the session's (RFC 8866 5.7). */
@@ -70,6 +82,18 @@ export function connectionOf(
   section: MediaSection,
 ): AddressSpan | undefined {
   return section.connections[0] ?? description.connections[0];
+}
+
+/** The user fragment that holds for a section; undefined where its sender does no ICE. */
+export function iceUfragOf(description: SessionDescription, section: MediaSection): string | undefined {
+  return section.iceUfrag ?? description.iceUfrag;
+}
+
+/** True where somebody does ICE: then 0.0.0.0 says that the address comes later (RFC 8840), and is no hold. */
+export function usesIce(description: SessionDescription): boolean {
+  return (
+    description.iceUfrag !== undefined || description.media.some(({ iceUfrag }) => iceUfrag !== undefined)
+  );
 }
 
 /** The direction of a section; `sendrecv` where nothing says otherwise (RFC 8866 6.7). */

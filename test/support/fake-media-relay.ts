@@ -38,6 +38,10 @@ export class FakeMediaRelay implements MediaRelay {
     return this.told.splice(0);
   }
 
+  sessions(): [] {
+    return [];
+  }
+
   protect(): void {}
 
   flush(): Promise<void> {

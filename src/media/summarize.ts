@@ -1,0 +1,44 @@
+import type { StreamSnapshot } from './media-contract.ts';
+
+/** The numbers of one stream of one side, short enough for a log line. */
+export interface StreamSummary {
+  readonly party: string;
+  readonly stream: number;
+  readonly packets: number;
+  readonly bytes: number;
+  readonly strangers: number;
+  readonly lost?: number;
+  readonly reordered?: number;
+  readonly jitterMs?: number;
+  readonly ssrcChanges?: number;
+  /** What the side reported of what it got, in percent. */
+  readonly reportedLossPercent?: number;
+  readonly rttMs?: number;
+  readonly mos?: number;
+}
+
+/** Streams that carried something; what is not known is left out. */
+export function summarize(streams: readonly StreamSnapshot[]): StreamSummary[] {
+  return streams
+    .filter(({ packets, droppedStrangers }) => packets > 0 || droppedStrangers > 0)
+    .map(({ party, index, packets, bytes, droppedStrangers, quality }) => ({
+      party,
+      stream: index,
+      packets,
+      bytes,
+      strangers: droppedStrangers,
+      ...(quality && {
+        lost: quality.lost,
+        reordered: quality.reordered,
+        jitterMs: round(quality.jitterMs, 10),
+        ssrcChanges: quality.ssrcChanges,
+        mos: round(quality.mos, 100),
+      }),
+      ...(quality?.reported && { reportedLossPercent: round(quality.reported.lossRate * 100, 10) }),
+      ...(quality?.rttMs !== undefined && { rttMs: round(quality.rttMs, 10) }),
+    }));
+}
+
+function round(value: number, parts: number): number {
+  return Math.round(value * parts) / parts;
+}

@@ -1,0 +1,22 @@
+import type { SessionDescription } from './session-description.ts';
+
+/**
+ * For each section the one whose port it shares (RFC 9143); itself where it has its own. An answer puts all of
+ * the group on the port of the first one named; an offer says so by equal ports, since a peer that knows no
+ * BUNDLE may still take the others apart.
+ */
+export function bundleHeads(description: SessionDescription, kind: 'offer' | 'answer'): number[] {
+  const { media, bundles } = description;
+  const heads = media.map((_section, index) => index);
+  for (const mids of bundles) {
+    const members = mids.map((mid) => media.findIndex((section) => section.mid === mid));
+    const head = members.find((index) => index >= 0 && media[index]!.port !== 0);
+    if (head === undefined) continue;
+    for (const index of members) {
+      const section = media[index];
+      if (!section || section.port === 0) continue;
+      if (kind === 'answer' || section.port === media[head]!.port) heads[index] = head;
+    }
+  }
+  return heads;
+}
