@@ -149,6 +149,9 @@ export class Agent {
         : startMediaRelay({
             portRange: configuration.rtpPorts,
             forwarder: configuration.media,
+            silence: configuration.silenceLimits,
+            dscp: configuration.dscp,
+            keepOrigin: configuration.sdpOrigin === 'keep',
             clock,
             log: mediaLog(log),
           });

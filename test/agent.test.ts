@@ -74,6 +74,9 @@ const configuration: Omit<Configuration, 'stateDirectory' | 'listen'> = {
   media: 'off',
   unreadableSdp: 'refuse',
   silentCalls: 'report',
+  silenceLimits: { initialMs: 60_000, runningMs: 60_000, heldMs: 1_800_000 },
+  dscp: 0,
+  sdpOrigin: 'replace',
   udp: 'auto',
   static: undefined,
 };

@@ -1,4 +1,5 @@
 import type { PortRange } from '../media/port-pool.ts';
+import type { SilenceLimits } from '../media/silence-watch.ts';
 import type { StaticMapping } from './option-values.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
@@ -8,6 +9,8 @@ export type MediaMode = 'auto' | 'koffi' | 'dgram' | 'off';
 export type UnreadableSdp = 'refuse' | 'pass';
 /** What becomes of a call whose media fell silent. */
 export type SilentCalls = 'report' | 'bye';
+/** What becomes of the address in o=, which nobody sends to but everybody reads. */
+export type SdpOrigin = 'replace' | 'keep';
 /** Which socket calls carry SIP over UDP. */
 export type UdpMode = 'auto' | 'batched' | 'dgram';
 
@@ -40,6 +43,10 @@ export interface Configuration {
   readonly media: MediaMode;
   readonly unreadableSdp: UnreadableSdp;
   readonly silentCalls: SilentCalls;
+  readonly silenceLimits: SilenceLimits;
+  /** RFC 2474, 0 to 63. */
+  readonly dscp: number;
+  readonly sdpOrigin: SdpOrigin;
   readonly udp: UdpMode;
   readonly static: StaticConfiguration | undefined;
 }

@@ -7,6 +7,7 @@ import {
   splitHostPort,
 } from '../identity/listener-notation.ts';
 import type { PortRange } from '../media/port-pool.ts';
+import type { SilenceLimits } from '../media/silence-watch.ts';
 import { bracket, familyOf, normalizeHost } from '../net/address.ts';
 import { parseCidr } from '../net/cidr.ts';
 
@@ -44,6 +45,26 @@ export function readPortRange(text: string): PortRange | undefined {
   const from = Number(match[1]);
   const to = Number(match[2]);
   return from >= 1024 && to <= 65535 && to - from >= 3 ? { from, to } : undefined;
+}
+
+/** `60,60,1800`, or `off`: seconds before the first packet, between packets, on hold; 0 is without end. */
+export function readSilence(text: string): SilenceLimits | undefined {
+  if (text.toLowerCase() === 'off') return { initialMs: 0, runningMs: 0, heldMs: 0 };
+  const match = /^(\d{1,6})\s*,\s*(\d{1,6})\s*,\s*(\d{1,6})$/.exec(text);
+  if (!match) return undefined;
+  const [initialMs, runningMs, heldMs] = match.slice(1).map((seconds) => Number(seconds) * 1000);
+  return { initialMs: initialMs!, runningMs: runningMs!, heldMs: heldMs! };
+}
+
+/** A code point of RFC 2474, by number or by the names of RFC 2474, 2597 and 3246. */
+export function readDscp(text: string): number | undefined {
+  const name = text.toLowerCase();
+  if (/^\d{1,2}$/.test(name)) return Number(name) < 64 ? Number(name) : undefined;
+  if (name === 'ef') return 46;
+  const selector = /^cs([0-7])$/.exec(name);
+  if (selector) return Number(selector[1]) * 8;
+  const assured = /^af([1-4])([1-3])$/.exec(name);
+  return assured ? Number(assured[1]) * 8 + Number(assured[2]) * 2 : undefined;
 }
 
 /** Goes into a quoted-string as it is (RFC 3261 25.1): no quote, no backslash, no control character. */

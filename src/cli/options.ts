@@ -6,10 +6,12 @@ import {
   readAdvertise,
   readAlias,
   readDomain,
+  readDscp,
   readListen,
   readNetwork,
   readPortRange,
   readRealm,
+  readSilence,
 } from './option-values.ts';
 import { readStatic, type SectionReader } from './static-section.ts';
 
@@ -66,6 +68,7 @@ const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 const mediaModes = ['auto', 'koffi', 'dgram', 'off'] as const;
 const unreadableModes = ['refuse', 'pass'] as const;
 const silenceModes = ['report', 'bye'] as const;
+const originModes = ['replace', 'keep'] as const;
 const udpModes = ['auto', 'batched', 'dgram'] as const;
 
 function single<Value>(option: Omit<SingleOption<Value>, 'kind'>): SingleOption<Value> {
@@ -219,6 +222,33 @@ const table = {
       fallback: () => 'report',
     },
     silenceModes,
+  ),
+  silenceLimits: single({
+    name: 'silence',
+    placeholder: 'FIRST,RUNNING,HELD',
+    summary: 'Seconds without RTP until a call counts as silent: before the first packet, later, on hold.',
+    defaultText: '60,60,1800',
+    expected: 'three numbers of seconds such as 60,60,1800 (0 is without end), or off',
+    read: readSilence,
+    fallback: () => ({ initialMs: 60_000, runningMs: 60_000, heldMs: 1_800_000 }),
+  }),
+  dscp: single({
+    name: 'dscp',
+    placeholder: 'CODE',
+    summary: 'The DSCP that relayed packets leave with, such as ef or 46.',
+    defaultText: '0',
+    expected: 'a number from 0 to 63 or a name such as ef, cs5 or af41',
+    read: readDscp,
+    fallback: () => 0,
+  }),
+  sdpOrigin: choice(
+    {
+      name: 'sdp-origin',
+      summary: 'The o= line of relayed descriptions: the address in it is replaced by ours, or kept.',
+      defaultText: 'replace',
+      fallback: () => 'replace',
+    },
+    originModes,
   ),
   udp: choice(
     {

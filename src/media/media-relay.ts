@@ -15,7 +15,7 @@ import type { MediaLog } from './media-log.ts';
 import { OwnPorts } from './own-ports.ts';
 import { PortPool, type PortRange } from './port-pool.ts';
 import { RelayedSession, type SessionContext } from './relayed-session.ts';
-import { SilenceWatch } from './silence-watch.ts';
+import { type SilenceLimits, SilenceWatch } from './silence-watch.ts';
 import { probingSource, type SocketSource, systemCallSource } from './socket-source.ts';
 
 export interface MediaRelayOptions {
@@ -28,10 +28,10 @@ export interface MediaRelayOptions {
    * can be made, else by node:dgram.
    */
   readonly forwarder?: 'auto' | 'koffi' | 'dgram';
-  /** Without RTP from any side for this long `onSilence` is called. Default 60,000. */
-  readonly silenceMs?: number;
-  /** The same while a side is on hold, and before a branch has won. Default 1,800,000. */
-  readonly holdSilenceMs?: number;
+  /** Without RTP from any side for so long `onSilence` is called. Default a minute, on hold half an hour. */
+  readonly silence?: SilenceLimits;
+  /** The DSCP that packets leave with (RFC 2474). Default 0. node:dgram cannot set it. */
+  readonly dscp?: number;
   /** How long after an offer or an answer another source may take over. Default 10,000. */
   readonly learningWindowMs?: number;
   /** The line o= of descriptions stays as it came; else it gets the relay's address. Default false. */
@@ -39,6 +39,8 @@ export interface MediaRelayOptions {
   /** Ports that no SDP may point packets at on any address of the relay; see `protect` for others. Default 5060 and 5061. */
   readonly protectedPorts?: readonly number[];
 }
+
+const defaultSilence: SilenceLimits = { initialMs: 60_000, runningMs: 60_000, heldMs: 1_800_000 };
 
 /** Starts the media thread. Throws MediaError (`media.forwarder-unavailable`, `media.port-range`). */
 export async function startMediaRelay(options: MediaRelayOptions): Promise<MediaRelay> {
@@ -50,7 +52,7 @@ export async function startMediaRelay(options: MediaRelayOptions): Promise<Media
 }
 
 async function startForwarder(options: MediaRelayOptions): Promise<Forwarder> {
-  const { clock, log, forwarder: wanted = 'auto' } = options;
+  const { clock, log, forwarder: wanted = 'auto', dscp = 0 } = options;
   const attempt = async (source: SocketSource): Promise<Forwarder> => {
     const forwarder = new Forwarder(source, clock, log);
     try {
@@ -64,7 +66,7 @@ async function startForwarder(options: MediaRelayOptions): Promise<Forwarder> {
   const problems: unknown[] = [];
   if (wanted !== 'dgram') {
     try {
-      return await attempt(systemCallSource(loadLibc()));
+      return await attempt(systemCallSource(loadLibc(), dscp));
     } catch (error) {
       problems.push(error);
       if (wanted === 'auto') log.info(`media is forwarded by node:dgram, since system calls fail: ${error}`);
@@ -72,7 +74,9 @@ async function startForwarder(options: MediaRelayOptions): Promise<Forwarder> {
   }
   if (wanted !== 'koffi') {
     try {
-      return await attempt(probingSource);
+      const forwarder = await attempt(probingSource);
+      if (dscp !== 0) log.warn('relayed packets leave with DSCP 0: node:dgram cannot set another');
+      return forwarder;
     } catch (error) {
       problems.push(error);
     }
@@ -108,7 +112,7 @@ class UserSpaceRelay implements MediaRelay {
       isProtected: (endpoint) =>
         this.#protected.has(nameOf(endpoint)) ||
         (ports.has(endpoint.port) && ownPorts.isOwnAddress(endpoint.address)),
-      silence: new SilenceWatch(clock, options.silenceMs ?? 60_000, options.holdSilenceMs ?? 1_800_000),
+      silence: new SilenceWatch(clock, options.silence ?? defaultSilence),
       poolFor: (boundAddress) => {
         let pool = pools.get(boundAddress);
         if (!pool) pools.set(boundAddress, (pool = new PortPool(range)));

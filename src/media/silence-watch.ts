@@ -2,11 +2,20 @@ import type { Clock, Timer } from '../net/clock.ts';
 
 /** What can fall silent. */
 export interface Listened {
-  /** A number that changes with every RTP packet; undefined while nothing is expected. */
+  /** Grows with every RTP packet from 0; undefined while nothing is expected. */
   heard(): number | undefined;
   /** Silence is usual at the moment, such as on hold: the longer limit holds. */
   readonly quiet: boolean;
   silent(): void;
+}
+
+/** 0 is without end. */
+export interface SilenceLimits {
+  /** Before the first packet. */
+  readonly initialMs: number;
+  readonly runningMs: number;
+  /** While silence is usual. */
+  readonly heldMs: number;
 }
 
 interface Entry {
@@ -21,17 +30,17 @@ interface Entry {
  */
 export class SilenceWatch {
   readonly #clock: Clock;
-  readonly #silenceMs: number;
-  readonly #quietMs: number;
+  readonly #limits: SilenceLimits;
   readonly #everyMs: number;
   readonly #entries = new Map<Listened, Entry>();
   #timer: Timer | undefined;
 
-  constructor(clock: Clock, silenceMs: number, quietMs: number) {
+  constructor(clock: Clock, limits: SilenceLimits) {
     this.#clock = clock;
-    this.#silenceMs = silenceMs;
-    this.#quietMs = quietMs;
-    this.#everyMs = Math.min(5000, Math.max(50, silenceMs / 12));
+    this.#limits = limits;
+    const { initialMs, runningMs, heldMs } = limits;
+    const shortest = Math.min(...[initialMs, runningMs, heldMs].filter((limit) => limit > 0));
+    this.#everyMs = Math.min(5000, Math.max(50, shortest / 12));
   }
 
   add(session: Listened): void {
@@ -65,8 +74,9 @@ export class SilenceWatch {
         entry.told = false;
         continue;
       }
-      const limit = session.quiet ? this.#quietMs : this.#silenceMs;
-      if (entry.told || now - entry.sinceMs < limit) continue;
+      const { initialMs, runningMs, heldMs } = this.#limits;
+      const limit = session.quiet ? heldMs : heard === 0 ? initialMs : runningMs;
+      if (limit === 0 || entry.told || now - entry.sinceMs < limit) continue;
       entry.told = true;
       session.silent();
     }

@@ -34,11 +34,14 @@ const sockNonBlock = 0o4000;
 const sockCloexec = 0o2000000;
 const ipprotoIpv6 = 41;
 const ipv6V6only = 26;
+const ipv6Tclass = 67;
+const ipprotoIp = 0;
+const ipTos = 1;
 const afInet = 2;
 const afInet6 = 10;
 
 /** Sockets by system call. Their descriptors stay with the main thread; the forwarder only borrows them. */
-export function systemCallSource(libc: Libc): SocketSource {
+export function systemCallSource(libc: Libc, dscp = 0): SocketSource {
   const arena = new DataView(new ArrayBuffer(64));
   const address = libc.addressOf(new Uint8Array(arena.buffer));
   let epollFd = -1;
@@ -65,6 +68,12 @@ export function systemCallSource(libc: Libc): SocketSource {
         // Else [::]:port would take IPv4 too and collide with a relay socket of that family.
         arena.setInt32(sockaddrBytes, 1, true);
         if (libc.setsockopt(fd, ipprotoIpv6, ipv6V6only, address + sockaddrBytes, 4) < 0) return failed(fd);
+      }
+      if (dscp !== 0) {
+        // The upper six bits of the traffic class (RFC 2474 3). Without it packets travel all the same.
+        arena.setInt32(sockaddrBytes, dscp << 2, true);
+        const [level, name] = v6 ? [ipprotoIpv6, ipv6Tclass] : [ipprotoIp, ipTos];
+        libc.setsockopt(fd, level, name, address + sockaddrBytes, 4);
       }
       const length = writeSockaddr(arena, 0, { address: host, port });
       return libc.bind(fd, address, length) < 0 ? failed(fd) : fd;

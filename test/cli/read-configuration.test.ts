@@ -61,6 +61,9 @@ describe('without anything given', () => {
       media: 'auto',
       unreadableSdp: 'refuse',
       silentCalls: 'report',
+      silenceLimits: { initialMs: 60_000, runningMs: 60_000, heldMs: 1_800_000 },
+      dscp: 0,
+      sdpOrigin: 'replace',
       udp: 'auto',
       static: undefined,
     });
@@ -136,7 +139,15 @@ describe('values', () => {
           '[2001:DB8:0::2]:5062',
         ],
         ...['--rtp-ports', '30000-30100', '--realm', 'my house', '--media', 'off', '--udp', 'dgram'],
-        ...['--unreadable-sdp', 'pass', '--silent-calls=bye'],
+        ...[
+          '--unreadable-sdp',
+          'pass',
+          '--silent-calls=bye',
+          '--silence',
+          '10, 60,0',
+          '--dscp=AF41',
+          '--sdp-origin=keep',
+        ],
       ],
     });
     assert.deepEqual(configuration, {
@@ -154,6 +165,9 @@ describe('values', () => {
       media: 'off',
       unreadableSdp: 'pass',
       silentCalls: 'bye',
+      silenceLimits: { initialMs: 10_000, runningMs: 60_000, heldMs: 0 },
+      dscp: 34,
+      sdpOrigin: 'keep',
       udp: 'dgram',
       static: undefined,
     });
@@ -162,6 +176,8 @@ describe('values', () => {
   const wrong: [string, string, string][] = [
     ['log-level', 'inof', 'one of trace, debug, info, warn, error, fatal, got "inof"; did you mean info?'],
     ['media', 'kernel', 'one of auto, koffi, dgram, off, got "kernel"'],
+    ['silence', '60', 'three numbers of seconds such as 60,60,1800 (0 is without end), or off, got "60"'],
+    ['dscp', '64', 'a number from 0 to 63 or a name such as ef, cs5 or af41, got "64"'],
     ['provider', 'ec3', 'auto or one of ec2, gcp, static, local, got "ec3"; did you mean ec2?'],
     ['provider', 'EC 2', 'a provider\'s name in lower case, or auto, got "EC 2"'],
     ['local-network', '10.0.0.0/33', 'a network such as 10.0.0.0/16 or 2001:db8::/56, got "10.0.0.0/33"'],

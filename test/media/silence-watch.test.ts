@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Listened, SilenceWatch } from '../../src/media/silence-watch.ts';
+import { type Listened, type SilenceLimits, SilenceWatch } from '../../src/media/silence-watch.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
-function setUp(): {
+const usual: SilenceLimits = { initialMs: 60_000, runningMs: 60_000, heldMs: 1_800_000 };
+
+function setUp(limits = usual): {
   clock: ManualClock;
   watch: SilenceWatch;
   session: { packets: number | undefined; quiet: boolean; told: number } & Listened;
 } {
   const clock = new ManualClock();
-  const watch = new SilenceWatch(clock, 60_000, 1_800_000);
+  const watch = new SilenceWatch(clock, limits);
   const session = {
     packets: 0 as number | undefined,
     quiet: false,
@@ -32,6 +34,21 @@ describe('watching for silence', () => {
     assert.equal(session.told, 1);
     clock.advance(3_600_000);
     assert.equal(session.told, 1);
+  });
+
+  it('knows a limit of its own before the first packet, and none where it is 0', () => {
+    const { clock, session } = setUp({ initialMs: 10_000, runningMs: 60_000, heldMs: 0 });
+    clock.advance(12_000);
+    assert.equal(session.told, 1);
+    session.packets = 1;
+    clock.advance(55_000);
+    assert.equal(session.told, 1);
+    clock.advance(10_000);
+    assert.equal(session.told, 2);
+    session.packets = 2;
+    session.quiet = true;
+    clock.advance(86_400_000);
+    assert.equal(session.told, 2);
   });
 
   it('is content with one packet now and then', () => {
