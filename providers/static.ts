@@ -1,5 +1,6 @@
 import { DiscoveryError, quoted } from '../src/discovery/discovery-error.ts';
 import { privateSubnets, subnetOf } from '../src/discovery/os-topology.ts';
+import { pollTopology } from '../src/discovery/poll-topology.ts';
 import type { DiscoveryContext, Provider } from '../src/discovery/provider.ts';
 import type { AddressMapping, NetworkInterface, Topology } from '../src/discovery/topology.ts';
 import { familyOf, isUnspecified, normalizeHost } from '../src/net/address.ts';
@@ -14,8 +15,11 @@ export const staticMapping: Provider = {
   detect: () => false,
   // Async, so that a wrong configuration rejects like any other failure.
   discover: async (context) => readTopology(context),
-  // The configuration changes only when it is read anew, which brings a new discovery with it.
-  watch: () => {},
+  // The mapping changes only when the configuration does, but the machine's own addresses come and go.
+  watch(context, changed, signal, known) {
+    const discover = async (now: DiscoveryContext): Promise<Topology> => readTopology(now);
+    void pollTopology({ provider: 'static', discover, context, changed, signal, known });
+  },
 };
 
 function readTopology({ configuration, facts }: DiscoveryContext): Topology {

@@ -3,26 +3,27 @@ import type { Account } from './account/account.ts';
 import { type AccountStore, ensureFirstAccounts, openAccountStore } from './account/account-store.ts';
 import { DigestAuthenticator } from './account/digest.ts';
 import { loadNonceKey } from './account/nonce-key.ts';
+import { Drain } from './agent/drain.ts';
+import { type AgentLog, Follower } from './agent/follower.ts';
+import { ListenerSet } from './agent/listener-set.ts';
+import { type ConfigurationLayers, LiveConfiguration, withLive } from './agent/live-configuration.ts';
+import { relayOptions, relayWithTags, startRelay } from './agent/start-relay.ts';
 import type { Configuration } from './cli/configuration.ts';
 import { discover } from './discovery/detect.ts';
-import { type MachineFacts, readMachineFacts } from './discovery/machine-facts.ts';
-import type { DiscoveryContext, DiscoveryLog, Provider } from './discovery/provider.ts';
+import { readMachineFacts } from './discovery/machine-facts.ts';
+import type { DiscoveryContext, Provider } from './discovery/provider.ts';
 import type { Topology } from './discovery/topology.ts';
-import { mappingChanges } from './discovery/topology-diff.ts';
 import { CloudsipError } from './error.ts';
 import { Identity } from './identity/identity.ts';
-import { diffListeners } from './identity/listener-diff.ts';
-import { planListeners, subnetsByAddress } from './identity/listener-plan.ts';
 import type { LocationStore } from './location/location-store.ts';
 import { openSqliteLocation } from './location/sqlite-location.ts';
 import type { MediaRelay } from './media/media-contract.ts';
-import type { MediaLog } from './media/media-log.ts';
-import { startMediaRelay } from './media/media-relay.ts';
 import { type Endpoint, formatEndpoint } from './net/address.ts';
 import type { Clock } from './net/clock.ts';
 import { type Listener, listenerKey } from './net/listener.ts';
 import { LogLimit } from './net/log-limit.ts';
 import { readOsInterfaces } from './net/os-interfaces.ts';
+import { CallCount, type CallsInProgress } from './proxy/call-count.ts';
 import { DialogCookies } from './proxy/dialog-cookie.ts';
 import { MediaAnchor } from './proxy/media-anchor.ts';
 import { ProxyCore } from './proxy/proxy-core.ts';
@@ -32,12 +33,8 @@ import { createResolver } from './sip/transport/resolver.ts';
 import type { Transport } from './sip/transport/transport.ts';
 import { openUdp } from './sip/transport/udp.ts';
 
-export interface AgentLog extends DiscoveryLog {
-  error(details: object, message: string): void;
-}
-
 export interface AgentOptions {
-  readonly configuration: Configuration;
+  readonly configuration: ConfigurationLayers;
   readonly providers: readonly Provider[];
   readonly log: AgentLog;
   readonly clock: Clock;
@@ -45,140 +42,174 @@ export interface AgentOptions {
 }
 
 export interface AgentState {
+  /** `serving`, `draining` or `ended`. */
+  readonly drain: string;
+  readonly calls: number;
+  readonly unanswered: number;
   readonly serverTransactions: number;
   readonly clientTransactions: number;
   readonly transactionTimers: number;
   readonly bindings: number;
   readonly mediaSessions: number;
   readonly mediaPorts: number;
+  readonly retiringListeners: number;
 }
+
+/** What a listener that is taken out of the plan tells whoever asks it for something new, in seconds. */
+const retiredRetryAfter = 30;
 
 /** The running service: everything is made, joined and closed here, in visible order. */
 export class Agent {
   readonly #options: AgentOptions;
+  readonly #live: LiveConfiguration;
   readonly #limit: LogLimit;
   readonly #stop = new AbortController();
-  readonly #transports = new Map<string, Transport>();
   readonly #accounts: AccountStore;
   readonly #location: LocationStore;
   readonly #layer: TransactionLayer;
   readonly #proxy: ProxyCore;
   readonly #identity: Identity;
   readonly #relay: MediaRelay | undefined;
-  #topology: Topology;
-  /** Topologies are applied one after the other. */
-  #applying: Promise<void> = Promise.resolve();
+  readonly #calls: CallsInProgress;
+  readonly #listeners: ListenerSet;
+  readonly #follower: Follower;
+  #closing: Promise<void> | undefined;
 
+  /** The way to the end: see there. */
+  readonly drain: Drain;
   /** Accounts that were made because this is the very first start. */
   readonly newAccounts: readonly Account[];
 
   private constructor(options: AgentOptions, parts: AgentParts) {
-    const { configuration, clock, log } = options;
+    const { clock, log } = options;
+    const { live, relay, accounts, location } = parts;
+    const { realm, stateDirectory, unreadableSdp, silentCalls } = live.current;
     this.#options = options;
+    this.#live = live;
     this.#limit = new LogLimit(clock);
-    this.#accounts = parts.accounts;
+    this.#accounts = accounts;
     this.newAccounts = parts.newAccounts;
-    this.#location = parts.location;
-    this.#relay = parts.relay;
-    this.#topology = parts.topology;
-    this.#identity = new Identity({
-      listeners: [],
-      localNetworks: [],
-      aliases: configuration.aliases,
-      domains: configuration.domains,
-    });
+    this.#location = location;
+    this.#relay = relay;
+    this.#identity = new Identity({ listeners: [], localNetworks: [] });
     const identity = this.#identity;
-    const key = loadNonceKey(configuration.stateDirectory);
-    const authenticator = new DigestAuthenticator(configuration.realm, parts.accounts, key, clock);
+    const key = loadNonceKey(stateDirectory);
+    const authenticator = new DigestAuthenticator(realm, accounts, key, clock);
+    const media =
+      relay && new MediaAnchor(relay, identity, { unreadable: unreadableSdp, silence: silentCalls });
+    const calls = media ? undefined : new CallCount(clock);
+    this.#calls = (media ?? calls)!;
+    this.#listeners = new ListenerSet({
+      clock,
+      calls: this.#calls,
+      open: (listener) => this.#open(listener),
+    });
     this.#proxy = new ProxyCore({
       clock,
       log,
       identity,
       resolver: createResolver({ clock }),
       cookies: new DialogCookies(createHash('sha256').update('record-route').update(key).digest('hex')),
-      media:
-        parts.relay &&
-        new MediaAnchor(parts.relay, identity, {
-          unreadable: configuration.unreadableSdp,
-          silence: configuration.silentCalls,
-        }),
-      transportOf: (listener) => this.#transports.get(listenerKey(listener)),
-      listenerByKey: (name) => this.#transports.get(name)?.listener,
+      media,
+      calls,
+      transportOf: (listener) => this.#listeners.transportOf(listener),
+      listenerByKey: (name) => this.#listeners.byKey(name),
+      refusesNew: (listener, registers) => this.#refusesNew(listener, registers),
       counters: { requests: 0, refused: 0, unauthorized: 0, forwarded: 0, strayAcks: 0 },
-      accounts: parts.accounts,
+      accounts,
       authenticator,
-      realm: configuration.realm,
-      location: parts.location,
+      realm,
+      location,
       register: (request, { source, listenerKey: listener }) =>
         handleRegister(
           request,
           { source, listenerKey: listener, now: clock.now() },
           {
-            location: parts.location,
+            location,
             authenticator,
-            accounts: parts.accounts,
+            accounts,
             isOurDomain: (host, port) => identity.isSelf(host, port),
           },
         ),
     });
     this.#layer = new TransactionLayer({ clock, user: this.#proxy });
     this.#proxy.attach(this.#layer);
+    this.drain = new Drain({
+      clock,
+      log,
+      timeoutMs: () => live.current.drainTimeoutMs,
+      drainOn: () => live.current.drainOn,
+      work: () => ({ calls: this.#calls.calls, transactions: this.#layer.unanswered }),
+    });
+    this.#follower = new Follower(parts.topology, {
+      followers: { listeners: this.#listeners, identity, relay },
+      live,
+      provider: parts.provider,
+      context: parts.context,
+      log,
+      adopted: () => this.drain.reconsider(),
+    });
   }
 
   /** Discovers, opens the stores, binds every listener. Rejects with a CloudsipError; nothing stays open then. */
   static async start(options: AgentOptions): Promise<Agent> {
-    const { configuration, providers, log, clock, env } = options;
-    const facts = readMachineFacts();
+    const { providers, log, clock, env } = options;
+    const live = new LiveConfiguration(options.configuration, log);
+    const { provider: named, stateDirectory } = live.current;
     const context: DiscoveryContext = {
-      facts,
+      facts: readMachineFacts(),
       clock,
       log,
       env,
-      configuration: configuration.static,
+      // Both are asked for anew each time, since they may change.
+      get configuration() {
+        return live.current.static;
+      },
+      get pollIntervalMs() {
+        return live.current.pollIntervalMs;
+      },
       currentInterfaces: () => readOsInterfaces(),
     };
     const stopped = new AbortController();
     // The stores open while the cloud is being asked.
-    const asked = discover(providers, configuration.provider, context, stopped.signal);
+    const asked = discover(providers, named, context, stopped.signal);
     asked.catch(() => {});
     const opened: { close(): unknown }[] = [];
     // Before everything else: its thread starts while this one opens the stores.
-    const relaying =
-      configuration.media === 'off'
-        ? Promise.resolve(undefined)
-        : startMediaRelay({
-            portRange: configuration.rtpPorts,
-            forwarder: configuration.media,
-            silence: configuration.silenceLimits,
-            dscp: configuration.dscp,
-            keepOrigin: configuration.sdpOrigin === 'keep',
-            clock,
-            log: mediaLog(log),
-          });
+    const relaying = startRelay(live.current, clock, log);
     opened.push({ close: async () => (await relaying.catch(() => undefined))?.close() });
     try {
-      const accounts = openAccountStore(configuration.stateDirectory, {
+      const accounts = openAccountStore(stateDirectory, {
         clock,
         onReadError: (error) => log.error({ err: error }, 'accounts cannot be read'),
       });
       opened.push(accounts);
-      const location = openSqliteLocation(configuration.stateDirectory, clock, {
+      const location = openSqliteLocation(stateDirectory, clock, {
         report: (sentence, error) => log.warn({ err: error }, sentence),
       });
       opened.push(location);
-      const relay = await relaying;
+      const first = await relaying;
       const { provider, topology } = await asked;
+      const wanted = live.initial(topology.options ?? {});
+      const relay = await relayWithTags(first, live.current, wanted, clock, log);
+      opened.push({ close: () => relay?.close() });
       const newAccounts = ensureFirstAccounts(accounts);
+      const withoutTags = live.current;
+      live.adopt(relay === first ? { ...wanted, ...relayOptions(withoutTags) } : wanted);
       const agent = new Agent(options, {
         accounts,
         newAccounts,
         location,
         relay,
         topology,
+        provider,
+        context,
+        live,
       });
-      opened.push({ close: () => agent.#closeTransports() });
-      await agent.#apply(topology, facts);
-      provider.watch(context, (next) => agent.#changed(next), agent.#stop.signal, topology);
+      opened.push({ close: () => agent.#listeners.close() });
+      await agent.#follower.begin({ ...withLive(live.current, withoutTags), udp: withoutTags.udp });
+      provider.watch(context, (next) => void agent.#follower.follow(next), agent.#stop.signal, topology);
+      provider.watchNotices?.(context, (notice) => agent.drain.notice(notice), agent.#stop.signal);
       return agent;
     } catch (error) {
       stopped.abort();
@@ -188,31 +219,50 @@ export class Agent {
   }
 
   get topology(): Topology {
-    return this.#topology;
+    return this.#follower.topology;
+  }
+
+  get configuration(): Configuration {
+    return this.#live.current;
   }
 
   get listeners(): readonly Listener[] {
-    return [...this.#transports.values()].map((transport) => transport.listener);
+    return this.#listeners.listeners;
   }
 
   /** What is under way at this moment: all zero but the bindings once the last call and its timers are over. */
   state(): AgentState {
     const stats = this.#relay?.stats;
     return {
+      drain: this.drain.progress.state,
+      calls: this.#calls.calls,
+      unanswered: this.#layer.unanswered,
       serverTransactions: this.#layer.serverTransactions,
       clientTransactions: this.#layer.clientTransactions,
       transactionTimers: this.#layer.pendingTimers,
       bindings: this.#location.size,
       mediaSessions: stats?.sessions ?? 0,
       mediaPorts: stats?.portsInUse ?? 0,
+      retiringListeners: this.#listeners.retiring.length,
     };
   }
 
-  /** Closes the listeners, then what stands behind them. */
-  async close(): Promise<void> {
+  /** Reads the configuration file again. What cannot be used changes nothing, and is told of. */
+  reload(): Promise<void> {
+    return this.#follower.reload();
+  }
+
+  /** Closes the listeners, then what stands behind them. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.#stop.abort();
-    await this.#applying;
-    await this.#closeTransports();
+    this.drain.close();
+    await this.#follower.close();
+    await this.#listeners.close();
     this.#layer.close();
     await this.#relay?.close();
     this.#location.close();
@@ -220,90 +270,22 @@ export class Agent {
     this.#limit.close();
   }
 
-  #changed(topology: Topology): void {
-    const { log } = this.#options;
-    const changes = mappingChanges(this.#topology, topology);
-    this.#applying = this.#applying.then(async () => {
-      if (this.#stop.signal.aborted) return;
-      try {
-        await this.#apply(topology, readMachineFacts());
-        log.info({ changes }, 'the cloud changed: listeners follow');
-      } catch (error) {
-        // What runs keeps running as it was.
-        log.error({ err: error, changes }, 'the cloud changed, and the listeners cannot follow');
-      }
-    });
-  }
-
-  /** Makes the listeners what this topology asks for. Boot is the difference from nothing. */
-  async #apply(topology: Topology, facts: MachineFacts): Promise<void> {
-    const { configuration, log } = this.#options;
-    const localNetworks = [...topology.localNetworks, ...configuration.localNetworks];
-    const plan = planListeners(
-      topology,
-      {
-        listen: configuration.listen,
-        ...(configuration.advertise !== undefined && { advertise: configuration.advertise }),
-        transports: ['udp'],
-      },
-      facts.interfaces.flatMap((nic) => nic.addresses.map(({ address }) => address)),
-    );
-    for (const warning of plan.warnings) log.warn({}, warning);
-    const { added, readvertised, retired } = diffListeners(this.listeners, plan.listeners);
-    const subnets = subnetsByAddress(topology);
-    // What can fail comes first: then nothing else has changed yet.
-    const opened: Transport[] = [];
-    try {
-      for (const listener of added) {
-        opened.push(await this.#open(listener));
-        // Before the next await: a message that comes now must find out who we are.
-        this.#identity.update(this.listeners, localNetworks, subnets);
-      }
-    } catch (error) {
-      for (const transport of opened) await this.#retire(transport);
-      throw error;
-    }
-    // The socket stays; only the name that it goes by changes.
-    for (const { running, advertised } of readvertised) {
-      running.advertised = withPort(advertised, running.bound.port);
-    }
-    for (const listener of retired) {
-      const transport = this.#transports.get(listenerKey(listener));
-      if (transport) await this.#retire(transport);
-    }
-    this.#topology = topology;
-    this.#identity.update(this.listeners, localNetworks, subnets);
-    // No SDP makes the relay send to SIP, by whatever name.
-    this.#relay?.protect(
-      this.listeners.flatMap(({ bound, advertised }) => (advertised ? [bound, advertised] : [bound])),
-    );
+  #refusesNew(listener: Listener, registers: boolean): number | undefined {
+    if (this.#listeners.isRetiring(listener)) return retiredRetryAfter;
+    // Who is registered stays so: the binding outlives this process on the disk, and a telephone that is refused
+    // here may give up the call that it has.
+    return registers ? undefined : this.drain.retryAfter;
   }
 
   async #open(listener: Listener): Promise<Transport> {
-    const { configuration, log, clock } = this.#options;
+    const { log, clock } = this.#options;
     if (listener.transport !== 'udp') {
       throw new CloudsipError(
         'agent.transport',
         `${listenerKey(listener)} cannot be opened: expected a udp listener, since SIP is served over UDP alone so far. Write udp:${formatEndpoint(listener.bound)}.`,
       );
     }
-    const transport = await openUdp(listener, this.#receive, {
-      log,
-      clock,
-      implementation: configuration.udp,
-    });
-    transport.listener.advertised = withPort(transport.listener.advertised, transport.listener.bound.port);
-    this.#transports.set(listenerKey(transport.listener), transport);
-    return transport;
-  }
-
-  async #retire(transport: Transport): Promise<void> {
-    this.#transports.delete(listenerKey(transport.listener));
-    await transport.close();
-  }
-
-  async #closeTransports(): Promise<void> {
-    for (const transport of [...this.#transports.values()]) await this.#retire(transport);
+    return openUdp(listener, this.#receive, { log, clock, implementation: this.#live.current.udp });
   }
 
   /** The last line of defence: no message may end the process, whatever it finds in us. */
@@ -318,23 +300,13 @@ export class Agent {
   };
 }
 
-/** Port 0 means the bound one: it is known only once the socket is open. */
-function withPort(advertised: Endpoint | undefined, boundPort: number): Endpoint | undefined {
-  return advertised && { address: advertised.address, port: advertised.port || boundPort };
-}
-
-function mediaLog(log: AgentLog): MediaLog {
-  return {
-    debug: (message) => log.debug({}, message),
-    info: (message, details = {}) => log.info(details, message),
-    warn: (message) => log.warn({}, message),
-  };
-}
-
 interface AgentParts {
   readonly accounts: AccountStore;
   readonly newAccounts: readonly Account[];
   readonly location: LocationStore;
   readonly relay: MediaRelay | undefined;
   readonly topology: Topology;
+  readonly provider: Provider;
+  readonly context: DiscoveryContext;
+  readonly live: LiveConfiguration;
 }

@@ -1,5 +1,9 @@
 import { readFile } from 'node:fs/promises';
+import type { Logger } from 'pino';
 import { providers } from '../providers/index.ts';
+import type { ControlSocket } from './agent/control-socket.ts';
+import { StopSignals } from './agent/stop-signals.ts';
+import { tellServiceManager } from './agent/tell-service-manager.ts';
 import { Agent } from './agent.ts';
 import { createLog } from './cli/log.ts';
 import { readConfiguration } from './cli/read-configuration.ts';
@@ -44,44 +48,74 @@ async function main(): Promise<number> {
       const { runDoctorCommand } = await import('./cli/doctor-command.ts');
       return runDoctorCommand(invocation, { providers, clock: systemClock, env, stdout, stderr });
     }
+    case 'drain': {
+      const { runDrainCommand } = await import('./cli/drain-command.ts');
+      return runDrainCommand({ stdout, stderr, stateDir: invocation.configuration.stateDirectory });
+    }
     case 'run':
       return run(invocation);
   }
 }
 
-async function run({ configuration, warnings }: RunInvocation): Promise<number> {
-  const stopAsked = new Promise<NodeJS.Signals>((resolve) => {
-    process.once('SIGINT', resolve);
-    process.once('SIGTERM', resolve);
-  });
+async function run({ source, configuration, warnings }: RunInvocation): Promise<number> {
+  const stops = new StopSignals();
   const log = await createLog(configuration.logLevel);
   for (const warning of warnings) log.warn(warning);
-  const agent = await Agent.start({ configuration, providers, log, clock: systemClock, env: process.env });
+  const agent = await Agent.start({
+    configuration: source,
+    providers,
+    log,
+    clock: systemClock,
+    env: process.env,
+  });
   showStatus(
     {
       version: readVersion(),
       listeners: agent.listeners,
       topology: agent.topology,
-      domains: configuration.domains,
+      domains: agent.configuration.domains,
       readyAfterMs: performance.now(),
     },
     agent.newAccounts,
     log,
   );
   process.on('SIGUSR2', () => log.info(agent.state(), 'state'));
+  process.on('SIGHUP', () => {
+    // At a terminal it says that the terminal is gone.
+    if (process.stdout.isTTY) agent.drain.ask('SIGHUP');
+    else void agent.reload();
+  });
+  const control = await openControl(agent, log);
   await notifyServiceManager('READY=1');
   const watchdogMs = watchdogIntervalMs();
   const watchdog =
     watchdogMs === undefined
       ? undefined
       : setInterval(() => void notifyServiceManager('WATCHDOG=1'), watchdogMs);
-  const signal = await stopAsked;
-  clearInterval(watchdog);
-  log.info({ signal }, 'stopping');
+  const unwatch = agent.drain.watch(tellServiceManager());
+  // Ctrl-C comes from a person who waits.
+  stops.first = (signal) => agent.drain.ask(signal, signal === 'SIGINT' ? 5000 : undefined);
+  await Promise.race([agent.drain.ended, stops.second]);
+  unwatch();
+  log.info('stopping');
   await notifyServiceManager('STOPPING=1');
+  clearInterval(watchdog);
   await agent.close();
   log.info('stopped');
+  control?.close();
   return 0;
+}
+
+/** Without it the agent serves all the same: only "cloudsip drain" does not reach it. */
+async function openControl(agent: Agent, log: Logger): Promise<ControlSocket | undefined> {
+  try {
+    // After the start, which it does not make longer.
+    const { ControlSocket } = await import('./agent/control-socket.ts');
+    return await ControlSocket.open(agent.configuration.stateDirectory, agent.drain);
+  } catch (error) {
+    log.warn({ err: error }, 'there is no control socket: "cloudsip drain" does not reach this agent');
+    return undefined;
+  }
 }
 
 type RunInvocation = Extract<Awaited<ReturnType<typeof readConfiguration>>, { kind: 'run' }>;

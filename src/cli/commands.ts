@@ -1,4 +1,4 @@
-export type CommandName = 'user' | 'discover' | 'doctor' | 'help';
+export type CommandName = 'user' | 'discover' | 'doctor' | 'drain' | 'help';
 
 /** What can be asked for besides running. `main.ts` runs it; the help and the command line know it from here. */
 export interface Command {
@@ -27,6 +27,13 @@ export const commands: readonly Command[] = [
     summary: 'Check why packets may not arrive: the cloud, the network, this machine.',
     options: 'all',
     flags: ['--json'],
+  },
+  {
+    name: 'drain',
+    form: '',
+    summary: 'Take no new calls, wait for those in progress, end the running agent.',
+    options: 'shared',
+    flags: [],
   },
   { name: 'help', form: '', summary: 'This text.', options: 'shared' },
 ];

@@ -1,3 +1,4 @@
+import type { NoticeKind } from '../discovery/notice.ts';
 import type { PortRange } from '../media/port-pool.ts';
 import type { SilenceLimits } from '../media/silence-watch.ts';
 import type { StaticMapping } from './option-values.ts';
@@ -13,6 +14,8 @@ export type SilentCalls = 'report' | 'bye';
 export type SdpOrigin = 'replace' | 'keep';
 /** Which socket calls carry SIP over UDP. */
 export type UdpMode = 'auto' | 'batched' | 'dgram';
+
+export type DrainCause = NoticeKind | 'none';
 
 /** The `static:` section: what the static provider hands out as topology. */
 export interface StaticConfiguration {
@@ -48,5 +51,11 @@ export interface Configuration {
   readonly dscp: number;
   readonly sdpOrigin: SdpOrigin;
   readonly udp: UdpMode;
+  /** How often the cloud is asked; undefined for its own pace. */
+  readonly pollIntervalMs: number | undefined;
+  /** How long calls in progress may take to end once the agent is to end. */
+  readonly drainTimeoutMs: number;
+  /** The notices of the cloud that begin a drain; `none` stands for an empty list. */
+  readonly drainOn: readonly DrainCause[];
   readonly static: StaticConfiguration | undefined;
 }

@@ -67,6 +67,18 @@ export function readDscp(text: string): number | undefined {
   return assured ? Number(assured[1]) * 8 + Number(assured[2]) * 2 : undefined;
 }
 
+/** `300`, `300s`, `500ms`, `5m` or `2h`, within these bounds; a number alone is seconds. In milliseconds. */
+export function readDuration(leastMs: number, mostMs: number): (text: string) => number | undefined {
+  return (text) => {
+    const match = /^(\d{1,9})\s*(ms|s|m|h)?$/.exec(text.toLowerCase());
+    if (!match) return undefined;
+    const value = Number(match[1]) * unitMs[(match[2] ?? 's') as keyof typeof unitMs];
+    return value >= leastMs && value <= mostMs ? value : undefined;
+  };
+}
+
+const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
+
 /** Goes into a quoted-string as it is (RFC 3261 25.1): no quote, no backslash, no control character. */
 export function readRealm(text: string): string | undefined {
   return text.length <= 128 && /^[^"\\\x00-\x1f\x7f]+$/.test(text) ? text : undefined;

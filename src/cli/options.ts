@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { Configuration } from './configuration.ts';
+import type { Configuration, DrainCause } from './configuration.ts';
 import { defaultStateDirectory, type Machine } from './default-state-directory.ts';
 import {
   oneOf,
@@ -7,6 +7,7 @@ import {
   readAlias,
   readDomain,
   readDscp,
+  readDuration,
   readListen,
   readNetwork,
   readPortRange,
@@ -42,11 +43,15 @@ export interface SingleOption<Value> extends ScalarText<Exclude<Value, undefined
   readonly notInFile?: true;
   /** True for what the commands that work on the state want to know too. */
   readonly shared?: true;
+  /** True for what no tag of the instance may set: who may tag it must not choose where secrets and state lie. */
+  readonly notInCloud?: true;
 }
 
 /** A flag to repeat, a variable with commas, a list in the file; the strongest source replaces the others. */
 export interface ListOption<Item> extends ScalarText<Item> {
   readonly kind: 'list';
+  /** Empty where absent. */
+  readonly fallback?: readonly Item[];
 }
 
 /** Has a structure, so that only the configuration file can say it. */
@@ -70,6 +75,15 @@ const unreadableModes = ['refuse', 'pass'] as const;
 const silenceModes = ['report', 'bye'] as const;
 const originModes = ['replace', 'keep'] as const;
 const udpModes = ['auto', 'batched', 'dgram'] as const;
+const drainCauses = [
+  'termination',
+  'reboot',
+  'scale-in',
+  'maintenance',
+  'rebalance',
+  'pause',
+  'none',
+] as const satisfies readonly DrainCause[];
 
 function single<Value>(option: Omit<SingleOption<Value>, 'kind'>): SingleOption<Value> {
   return { kind: 'single', ...option };
@@ -102,6 +116,7 @@ const table = {
     expected: "a provider's name in lower case, or auto",
     read: (text) => (/^[a-z][a-z0-9-]*$/.test(text) ? text : undefined),
     fallback: () => 'auto',
+    notInCloud: true,
   }),
   configFile: single<string | undefined>({
     name: 'config',
@@ -112,6 +127,7 @@ const table = {
     read: (text) => text || undefined,
     fallback: () => undefined,
     notInFile: true,
+    notInCloud: true,
     shared: true,
   }),
   stateDirectory: single<string>({
@@ -123,6 +139,7 @@ const table = {
     expected: 'the path of a directory',
     read: (text) => (text ? resolve(text) : undefined),
     fallback: defaultStateDirectory,
+    notInCloud: true,
     shared: true,
   }),
   listen: list<string>({
@@ -259,6 +276,34 @@ const table = {
     },
     udpModes,
   ),
+  pollIntervalMs: single<number | undefined>({
+    name: 'poll-interval',
+    placeholder: 'TIME',
+    summary: 'How often the cloud is asked what has changed, where it has to be asked again and again.',
+    defaultText: "each cloud's own pace, mostly 15s",
+    expected: 'a time from 100ms to 1h, such as 30s',
+    read: readDuration(100, 3_600_000),
+    fallback: () => undefined,
+  }),
+  drainTimeoutMs: single<number>({
+    name: 'drain-timeout',
+    placeholder: 'TIME',
+    summary: 'How long calls in progress may go on once the agent is to end.',
+    defaultText: '300s',
+    expected: 'a time from 0s to 24h, such as 300s or 10m',
+    read: readDuration(0, 86_400_000),
+    fallback: () => 300_000,
+  }),
+  drainOn: list<DrainCause>({
+    name: 'drain-on',
+    placeholder: 'NOTICE',
+    summary: `The cloud's notices that make the agent drain and end: ${drainCauses.join(', ')}.`,
+    defaultText: 'all but pause',
+    expected: `one of ${drainCauses.join(', ')}`,
+    words: drainCauses,
+    read: oneOf(drainCauses),
+    fallback: drainCauses.filter((cause) => cause !== 'pause' && cause !== 'none'),
+  }),
   static: {
     kind: 'section',
     name: 'static',

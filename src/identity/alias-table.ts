@@ -29,34 +29,40 @@ const MAX_HOST_LENGTH = 255;
 export class AliasTable {
   readonly #byHost = new Map<string, HostEntry>();
   /** `.example.com` of the domains whose subdomains are ours. */
-  readonly #suffixes: string[] = [];
+  #suffixes: string[] = [];
   /** Insertion order is age: `host port` of what was advertised at some time. */
   readonly #learned = new Map<string, Endpoint>();
   readonly #maxLearned: number;
   /** Spellings as they were asked for, null for strangers. */
   readonly #resolved = new Map<string, HostEntry | null>();
   /** The ports of aliases, which `setOwn` must not take away. */
-  readonly #configured: ReadonlyMap<string, ReadonlySet<number>>;
+  #configured: ReadonlyMap<string, ReadonlySet<number>> = new Map();
   #own: readonly Endpoint[] = [];
 
   /** Throws `identity.alias-syntax`. */
   constructor({ aliases = [], domains = [], maxLearned = 4096 }: AliasOptions = {}) {
     this.#maxLearned = maxLearned;
-    for (const alias of aliases) {
-      const split = familyOf(alias) === 'ipv6' ? { host: alias, port: undefined } : splitHostPort(alias);
-      if (!split || !(familyOf(split.host) || isHostName(split.host))) throw wrongAlias('an alias', alias);
-      const entry = this.#entry(normalizeHost(split.host));
-      if (split.port === undefined) entry.anyPort = true;
-      else entry.own.add(split.port);
-    }
-    for (const domain of domains) {
-      const suffix = /^\*?(\..+)$/.exec(domain)?.[1];
-      const name = suffix?.slice(1) ?? domain;
-      if (!isHostName(name)) throw wrongAlias('a domain', domain);
-      if (suffix) this.#suffixes.push(`.${normalizeHost(name)}`);
-      else this.#entry(normalizeHost(name)).anyPort = true;
+    this.configure({ aliases, domains });
+  }
+
+  /** Replaces the aliases and domains. Throws `identity.alias-syntax` before anything is changed. */
+  configure({ aliases = [], domains = [] }: Pick<AliasOptions, 'aliases' | 'domains'>): void {
+    const hosts = [...aliases.map(readAlias), ...domains.map(readDomain)];
+    const own = this.#own;
+    const learned = [...this.#learned.values()];
+    this.#byHost.clear();
+    this.#learned.clear();
+    this.#resolved.clear();
+    this.#suffixes = hosts.flatMap(({ host, below }) => (below ? [`.${host}`] : []));
+    for (const { host, port, below } of hosts) {
+      if (below) continue;
+      const entry = this.#entry(host);
+      if (port === undefined) entry.anyPort = true;
+      else entry.own.add(port);
     }
     this.#configured = new Map([...this.#byHost].map(([host, entry]) => [host, new Set(entry.own)]));
+    for (const { address, port } of own) this.#entry(address).own.add(port);
+    for (const { address, port } of learned) this.learn(address, port);
   }
 
   /** Replaces the bound and advertised endpoints. Those that were ours until now are known as learned ones. */
@@ -137,6 +143,26 @@ export class AliasTable {
       this.#resolved.clear();
     }
   }
+}
+
+/** A host that is ours: on one port or on every port, or all names below it. */
+interface ConfiguredHost {
+  readonly host: string;
+  readonly port: number | undefined;
+  readonly below: boolean;
+}
+
+function readAlias(alias: string): ConfiguredHost {
+  const split = familyOf(alias) === 'ipv6' ? { host: alias, port: undefined } : splitHostPort(alias);
+  if (!split || !(familyOf(split.host) || isHostName(split.host))) throw wrongAlias('an alias', alias);
+  return { host: normalizeHost(split.host), port: split.port, below: false };
+}
+
+function readDomain(domain: string): ConfiguredHost {
+  const suffix = /^\*?(\..+)$/.exec(domain)?.[1];
+  const name = suffix?.slice(1) ?? domain;
+  if (!isHostName(name)) throw wrongAlias('a domain', domain);
+  return { host: normalizeHost(name), port: undefined, below: suffix !== undefined };
 }
 
 const ANY_PORT: HostEntry = { anyPort: true, own: new Set(), learned: new Set() };

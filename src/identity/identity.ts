@@ -35,6 +35,7 @@ interface Identities {
 }
 
 const MAX_TRANSACTION_IDENTITIES = 1024;
+const MAX_NAMES = 4096;
 
 /**
  * Who this agent is, depending on who is asking. Neighbours in the cloud's network see the private address and
@@ -44,9 +45,10 @@ export class Identity {
   readonly aliases: AliasTable;
   readonly #global: Advertised | undefined;
   #listeners: readonly Listener[] = [];
+  #retiring: readonly Listener[] = [];
   #destinations: DestinationTable;
   #identities = new WeakMap<Listener, Identities>();
-  /** `host:port` → the one listener that goes by this name; null where several do. */
+  /** `host:port` → the one listener that goes, or at last went, by this name; null where several do. */
   #named = new Map<string, Listener | null>();
   /** `port host[:port]` → identity. */
   readonly #transactions = new Map<string, SentBy>();
@@ -60,14 +62,23 @@ export class Identity {
     this.#adopt(listeners);
   }
 
-  /** Takes over what a new topology brought. Former identities stay known. */
+  /**
+   * Takes over what a new topology brought. Former identities stay known. `retiring` are sockets that serve what
+   * was begun through them: a dialog that names one finds it, and nothing else leaves by it.
+   */
   update(
     listeners: readonly Listener[],
     localNetworks: readonly string[],
     subnets: ReadonlyMap<string, readonly string[]> = new Map(),
+    retiring: readonly Listener[] = [],
   ): void {
     this.#destinations = destinationsOf({ listeners, localNetworks, subnets });
-    this.#adopt(listeners);
+    this.#adopt(listeners, retiring);
+  }
+
+  /** Takes over other aliases and domains. Throws an `IdentityError` before anything is changed. */
+  rename(names: { readonly aliases: readonly string[]; readonly domains: readonly string[] }): void {
+    this.aliases.configure(names);
   }
 
   /**
@@ -150,13 +161,15 @@ export class Identity {
     return this.#destinations.get(listener.bound.address).scope;
   }
 
-  #adopt(listeners: readonly Listener[]): void {
+  #adopt(listeners: readonly Listener[], retiring: readonly Listener[] = []): void {
     this.#listeners = listeners;
+    this.#retiring = retiring;
     this.#learnListeners();
   }
 
   /** A listener is known by its bound and its advertised host, each with either port. */
   #learnListeners(): void {
+    const former = this.#named;
     this.#named = new Map();
     for (const listener of this.#listeners) {
       for (const { host, port } of [sentBy(listener.bound), sentBy(this.#shownBy(listener))]) {
@@ -164,6 +177,12 @@ export class Identity {
         const other = this.#named.get(name);
         this.#named.set(name, other === undefined || other === listener ? listener : null);
       }
+    }
+    // The dialogs that were told a former name go on by the same socket, unless another has the name now.
+    for (const [name, listener] of former) {
+      if (!listener || this.#named.has(name) || this.#named.size >= MAX_NAMES) continue;
+      if (this.#listeners.includes(listener) || this.#retiring.includes(listener))
+        this.#named.set(name, listener);
     }
     this.aliases.setOwn(
       this.#listeners.flatMap((listener) => {

@@ -28,6 +28,12 @@ export interface ListenOptions {
   readonly advertise?: string;
   /** Of the listeners that are planned without `listen`. */
   readonly transports: readonly TransportName[];
+  /**
+   * What becomes of an address in `listen` that the machine does not have: it is refused, the default, or left
+   * out with a warning, as long as another remains. A running agent does not stand still for a card that was
+   * taken out.
+   */
+  readonly missing?: 'refuse' | 'leave-out';
 }
 
 export interface ListenerPlan {
@@ -69,12 +75,21 @@ export function planListeners(
     options.listen.length > 0
       ? options.listen.map(parseListener)
       : options.transports.map((transport) => parseListener(`${transport}:*`));
-  const listeners = wishes.flatMap((wish) =>
-    addressesOf(wish, known, warnings).map((address): Listener => {
-      const bound = { address, port: wish.port };
-      return { transport: wish.transport, bound, advertised: advertisedOf(wish, address) };
-    }),
-  );
+  let missing: IdentityError | undefined;
+  const listeners = wishes.flatMap((wish) => {
+    try {
+      return addressesOf(wish, known, warnings).map((address): Listener => {
+        const bound = { address, port: wish.port };
+        return { transport: wish.transport, bound, advertised: advertisedOf(wish, address) };
+      });
+    } catch (error) {
+      if (options.missing !== 'leave-out' || !(error instanceof IdentityError)) throw error;
+      missing = error;
+      warnings.push(error.message);
+      return [];
+    }
+  });
+  if (missing && listeners.length === 0) throw missing;
   refuseDuplicates(listeners);
   warnings.push(...sharedIdentities(listeners));
   return { listeners, warnings: [...new Set(warnings)] };

@@ -7,6 +7,7 @@ import type { Listener } from '../net/listener.ts';
 import type { TransactionLayer } from '../sip/transaction/transaction-layer.ts';
 import type { Resolver } from '../sip/transport/resolver.ts';
 import type { Transport } from '../sip/transport/transport.ts';
+import type { CallCount } from './call-count.ts';
 import type { DialogCookies } from './dialog-cookie.ts';
 import type { MediaAnchor } from './media-anchor.ts';
 
@@ -27,6 +28,8 @@ export interface Forwarding {
   readonly cookies: DialogCookies;
   /** Undefined where media is not relayed. */
   readonly media: MediaAnchor | undefined;
+  /** Counts the calls where no media tells; undefined where it does. */
+  readonly calls?: CallCount | undefined;
   /** The open transport of a listener; undefined where it was retired. */
   transportOf(listener: Listener): Transport | undefined;
   readonly counters: ProxyCounters;

@@ -3,6 +3,7 @@ import type { MediaIdentity, MediaRelay } from '../media/media-contract.ts';
 import { unbracket } from '../net/address.ts';
 import type { Listener } from '../net/listener.ts';
 import type { Message } from '../sip/message/message.ts';
+import type { CallsInProgress } from './call-count.ts';
 import { type DialogEndName, noteRequest, sayBye } from './dialog-ends.ts';
 import type { Forwarding } from './forwarding.ts';
 import { type AnchoredCall, MediaExchange } from './media-exchange.ts';
@@ -32,7 +33,7 @@ const maxPasses = 16;
  * A dialog may pass several times, with one Call-ID and one tag of the caller: each pass has media of its own,
  * and its Record-Route says which one it is.
  */
-export class MediaAnchor {
+export class MediaAnchor implements CallsInProgress {
   readonly policy: MediaPolicy;
   readonly #relay: MediaRelay;
   readonly #identity: Identity;
@@ -55,6 +56,14 @@ export class MediaAnchor {
 
   get calls(): number {
     return this.#calls.size;
+  }
+
+  keys(): Iterable<string> {
+    return this.#calls.keys();
+  }
+
+  has(key: string): boolean {
+    return this.#calls.has(key);
   }
 
   /** INVITEs under way without media so far. */

@@ -35,6 +35,11 @@ export interface ProxyOptions extends Omit<Forwarding, 'layer'> {
   /** Answers a REGISTER for a domain of ours. */
   register(request: Message, context: { source: Endpoint; listenerKey: string }): RegisterResult;
   listenerByKey(key: string): Listener | undefined;
+  /**
+   * Seconds to wait (Retry-After) where what is new at this listener is refused, undefined where it is welcome.
+   * `registers` is true for a REGISTER of a user of ours.
+   */
+  refusesNew?(listener: Listener, registers: boolean): number | undefined;
 }
 
 /** Methods that the agent itself answers or passes on; told in Allow. */
@@ -123,7 +128,16 @@ export class ProxyCore implements TransactionUser {
       return;
     }
     const forUs = route.routes.length === 0 && this.#isSelf(uri.host, uri.port);
-    if (forUs && request.method === 'REGISTER') {
+    const registers = forUs && request.method === 'REGISTER';
+    // A To tag that nothing proves may be a user in the middle of a call who has moved: he is asked who he is.
+    if (request.toTag === undefined) {
+      const retryAfter = this.#options.refusesNew?.(transaction.transport.listener, registers);
+      if (retryAfter !== undefined) {
+        this.#refuse(transaction, { status: 503, headers: `Retry-After: ${retryAfter}\r\n` });
+        return;
+      }
+    }
+    if (registers) {
       this.#register(transaction);
       return;
     }

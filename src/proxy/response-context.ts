@@ -85,7 +85,10 @@ export class ResponseContext implements BranchOwner {
       // Every 2xx to an INVITE is forwarded at once, also a second one (16.7 step 5).
       const first = !this.#finalSent;
       if (!first && this.#method !== 'INVITE') return;
-      if (first) this.#endDialog(status);
+      if (first) {
+        this.#endDialog(status);
+        if (this.#method === 'INVITE') this.#forwarding.calls?.began(response.callId, response.toTag);
+      }
       this.#finalSent = true;
       this.#forward(branch, response);
       if (first) {
@@ -237,7 +240,9 @@ export class ResponseContext implements BranchOwner {
   /** A BYE ends its dialog whatever comes back (RFC 3261 15.1.1), unless it only has to be tried again with credentials. */
   #endDialog(status: number): void {
     if (this.#method !== 'BYE' || status === 401 || status === 407 || !this.#request) return;
-    this.#forwarding.media?.end(this.#request.message, this.#pass);
+    const { message } = this.#request;
+    this.#forwarding.media?.end(message, this.#pass);
+    this.#forwarding.calls?.ended(message.callId, message.fromTag, message.toTag);
   }
 
   #respond(status: number, headers?: string): void {

@@ -106,6 +106,7 @@ test('links between the documents lead somewhere', () => {
     'docs/architecture.md',
     'docs/clouds.md',
     'docs/doctor.md',
+    'docs/operations.md',
   ]) {
     for (const [, target = ''] of read(path).matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
       assert.ok(existsSync(join(root, dirname(path), target)), `${path} links ${target}`);

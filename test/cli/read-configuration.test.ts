@@ -65,6 +65,9 @@ describe('without anything given', () => {
       dscp: 0,
       sdpOrigin: 'replace',
       udp: 'auto',
+      pollIntervalMs: undefined,
+      drainTimeoutMs: 300_000,
+      drainOn: ['termination', 'reboot', 'scale-in', 'maintenance', 'rebalance'],
       static: undefined,
     });
   });
@@ -169,6 +172,9 @@ describe('values', () => {
       dscp: 34,
       sdpOrigin: 'keep',
       udp: 'dgram',
+      pollIntervalMs: undefined,
+      drainTimeoutMs: 300_000,
+      drainOn: ['termination', 'reboot', 'scale-in', 'maintenance', 'rebalance'],
       static: undefined,
     });
   });
@@ -297,7 +303,7 @@ describe('the command line', () => {
     [['usr'], 'unknown command "usr"; did you mean user?'],
     [
       ['serve'],
-      "unknown command \"serve\"; expected 'user', 'discover', 'doctor', 'help' or nothing, which runs the agent",
+      "unknown command \"serve\"; expected 'user', 'discover', 'doctor', 'drain', 'help' or nothing, which runs the agent",
     ],
     [['--', '--help'], 'unknown command "--help"; did you mean help?'],
     [['discover', '--jsn'], 'unknown option --jsn; did you mean --json?'],

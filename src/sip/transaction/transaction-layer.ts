@@ -79,6 +79,13 @@ export class TransactionLayer {
     return this.#servers.size;
   }
 
+  /** Requests that wait for their final response. Counted each time it is asked for. */
+  get unanswered(): number {
+    let count = 0;
+    for (const transaction of this.#servers.values()) if (!transaction.completed) count++;
+    return count;
+  }
+
   get clientTransactions(): number {
     return this.#clients.size;
   }

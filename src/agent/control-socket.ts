@@ -1,0 +1,113 @@
+import { chmodSync, rmSync } from 'node:fs';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { openControlPath } from '../cli/control-path.ts';
+import { CloudsipError } from '../error.ts';
+import type { Drain } from './drain.ts';
+
+const longestCommand = 64;
+const mostConnections = 16;
+
+/**
+ * Where the commands of the same machine reach the running agent: a socket in the state directory, for its owner
+ * alone. `drain` begins the drain and is answered with a line of JSON for each step until the process ends.
+ */
+export class ControlSocket {
+  readonly #server: Server;
+  readonly #place: Disposable & { readonly path: string };
+  readonly #connections = new Set<Socket>();
+
+  private constructor(server: Server, place: Disposable & { readonly path: string }) {
+    this.#server = server;
+    this.#place = place;
+  }
+
+  /** Rejects with a CloudsipError (`control.taken`) where another agent has the directory, or with the system's error. */
+  static async open(stateDirectory: string, drain: Drain): Promise<ControlSocket> {
+    const place = openControlPath(stateDirectory);
+    const { path } = place;
+    const server = createServer();
+    const control = new ControlSocket(server, place);
+    server.maxConnections = mostConnections;
+    server.on('connection', (socket) => control.#serve(socket, drain));
+    try {
+      if (await answers(path)) {
+        throw new CloudsipError(
+          'control.taken',
+          `another agent runs with the state directory ${stateDirectory}, so "cloudsip drain" reaches that one: give each its own --state-dir`,
+        );
+      }
+      // What an agent left that was killed.
+      rmSync(path, { force: true });
+      await listen(server, path);
+    } catch (error) {
+      server.close();
+      place[Symbol.dispose]();
+      throw error;
+    }
+    return control;
+  }
+
+  /** The last thing that whoever waits here sees is the end of its connection. */
+  close(): void {
+    // Node removes the socket itself.
+    this.#server.close();
+    for (const socket of this.#connections) socket.end();
+    this.#place[Symbol.dispose]();
+  }
+
+  #serve(socket: Socket, drain: Drain): void {
+    this.#connections.add(socket);
+    let command = '';
+    let unwatch = (): unknown => undefined;
+    socket.setEncoding('latin1');
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => {
+      this.#connections.delete(socket);
+      unwatch();
+    });
+    socket.on('data', (text: string) => {
+      command += text.slice(0, longestCommand);
+      const end = command.indexOf('\n');
+      if (end < 0 && command.length < longestCommand) return;
+      socket.removeAllListeners('data').resume();
+      if (command.slice(0, end) !== 'drain') {
+        socket.end(`${JSON.stringify({ error: 'expected drain' })}\n`);
+        return;
+      }
+      drain.ask('cloudsip drain');
+      unwatch = drain.watch((progress) => {
+        // Nobody reads: what waits for him stays little.
+        if (socket.writableLength < 65_536) socket.write(`${JSON.stringify(progress)}\n`);
+      });
+    });
+  }
+}
+
+/** Whether somebody listens there. */
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.on('error', reject);
+    // Node binds before it returns, so that the socket is never open to others.
+    const mask = process.umask(0o177);
+    try {
+      server.listen(path, () => {
+        chmodSync(path, 0o600);
+        server.removeListener('error', reject).on('error', () => {});
+        resolve();
+      });
+    } finally {
+      process.umask(mask);
+    }
+  });
+}

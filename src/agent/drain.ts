@@ -1,0 +1,270 @@
+import type { Notice } from '../discovery/notice.ts';
+import type { DiscoveryLog } from '../discovery/provider.ts';
+import type { Clock, Timer } from '../net/clock.ts';
+
+/** What is under way and has to end before the process may. */
+export interface Work {
+  readonly calls: number;
+  /** Requests that wait for their final response. */
+  readonly transactions: number;
+}
+
+export interface DrainProgress extends Work {
+  /** `serving`: all is welcome; `draining`: nothing new is; `ended`: the process is about to end. */
+  readonly state: 'serving' | 'draining' | 'ended';
+  /** Why, in words. */
+  readonly reason?: string;
+  /** When it ends at the latest, milliseconds since 1970. */
+  readonly until?: number;
+  /** True where a person or the service manager wants it: then nothing calls it off. */
+  readonly final: boolean;
+}
+
+export interface DrainOptions {
+  readonly clock: Clock;
+  readonly log: DiscoveryLog;
+  /** Asked each time, for the configuration may change. */
+  readonly timeoutMs: () => number;
+  /** Kinds of notices that begin a drain. */
+  readonly drainOn: () => readonly string[];
+  readonly work: () => Work;
+}
+
+interface Cause {
+  readonly reason: string;
+  readonly from: number;
+  readonly until: number;
+  readonly notice?: Notice;
+}
+
+/** How often it is looked whether the last call has ended. */
+const tickMs = 1000;
+/** The stores are closed and the cloud is answered within so long before the machine goes, where there is time. */
+const marginMs = 5000;
+/** The cloud's word on an acknowledgement is not waited for any longer. */
+const acknowledgeMs = 10_000;
+/** A longer timer does not fit into Node's, and clocks are set meanwhile. */
+const longestTimerMs = 3_600_000;
+const progressEveryMs = 5000;
+const mostNotices = 64;
+
+/**
+ * The way to the end: what is new is refused, what is under way may end, then the cloud is told, and then the
+ * process ends. It begins by hand, by a signal or by a notice of the cloud, `timeoutMs` before the notice's
+ * deadline where that is far; and a notice that is taken back or moved calls it off.
+ */
+export class Drain {
+  readonly #options: DrainOptions;
+  readonly #notices = new Map<string, { notice: Notice; heardAt: number }>();
+  readonly #watchers = new Set<(progress: DrainProgress) => void>();
+  readonly #ended = Promise.withResolvers<DrainProgress>();
+  #asked: Cause | undefined;
+  /** Since when, and what it was like when it was told last. */
+  #draining: { told: Work; toldAt: number; worked: boolean; idleTicks: number; cause: Cause } | undefined;
+  #finished: DrainProgress | undefined;
+  #timer: Timer | undefined;
+  #closed = false;
+
+  constructor(options: DrainOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when the process is to end: nothing is under way any more, or the time is up. */
+  get ended(): Promise<DrainProgress> {
+    return this.#ended.promise;
+  }
+
+  /** Seconds for Retry-After while nothing new is welcome. */
+  get retryAfter(): number | undefined {
+    if (!this.#draining) return undefined;
+    return Math.max(1, Math.ceil((this.#draining.cause.until - this.#options.clock.now()) / 1000));
+  }
+
+  get progress(): DrainProgress {
+    if (this.#finished) return this.#finished;
+    const work = this.#options.work();
+    if (!this.#draining) return { state: 'serving', final: false, ...work };
+    const { reason, until } = this.#draining.cause;
+    return { state: 'draining', reason, until, final: this.#asked !== undefined, ...work };
+  }
+
+  /** Begins at once, for at most `limitMs`; nothing calls it off. */
+  ask(reason: string, limitMs: number = Number.POSITIVE_INFINITY): void {
+    if (this.#asked || this.#finished) return;
+    const from = this.#options.clock.now();
+    this.#asked = { reason, from, until: from + Math.min(limitMs, this.#options.timeoutMs()) };
+    this.reconsider();
+  }
+
+  notice(notice: Notice): void {
+    const { log, clock, drainOn } = this.#options;
+    const { id, kind, deadline, source, withdrawn } = notice;
+    const known = this.#notices.get(id);
+    if (known && known.notice.deadline === deadline && !withdrawn) {
+      // Said again; what answers it may be newer.
+      known.notice = notice;
+      return;
+    }
+    const told = { kind, source, ...(deadline !== undefined && { deadline: timeOf(deadline) }) };
+    if (withdrawn) {
+      if (!this.#notices.delete(id)) return;
+      log.info(told, 'the cloud takes its notice back');
+    } else {
+      if (this.#notices.size >= mostNotices) this.#notices.delete(this.#notices.keys().next().value!);
+      this.#notices.set(id, { notice, heardAt: known?.heardAt ?? clock.now() });
+      if (drainOn().includes(kind)) {
+        const { from } = this.#causeOf(notice, clock.now());
+        log.warn(
+          from > clock.now() ? { ...told, drainingFrom: timeOf(from) } : told,
+          'the cloud gives notice',
+        );
+      } else log.info(told, 'the cloud gives notice, of a kind that drain-on leaves out');
+    }
+    this.reconsider();
+  }
+
+  /** Calls `watcher` with each step from now on, and once at once; returns what ends that. */
+  watch(watcher: (progress: DrainProgress) => void): () => void {
+    this.#watchers.add(watcher);
+    watcher(this.progress);
+    return () => this.#watchers.delete(watcher);
+  }
+
+  /** Something that it hangs on has changed: a notice, the configuration, the time. */
+  reconsider(): void {
+    if (this.#finished || this.#closed) return;
+    const { clock, log } = this.#options;
+    this.#stopTimer();
+    const now = clock.now();
+    const causes = this.#causes();
+    const inEffect = causes.filter(({ from }) => from <= now).sort((a, b) => a.until - b.until);
+    const [cause] = inEffect;
+    if (cause) {
+      this.#step(cause, inEffect);
+      return;
+    }
+    if (this.#draining) {
+      this.#draining = undefined;
+      log.info({}, 'draining is called off: calls are taken again');
+      this.#tell();
+    }
+    const next = Math.min(...causes.map(({ from }) => from));
+    if (Number.isFinite(next)) this.#schedule(next - now);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#stopTimer();
+    this.#watchers.clear();
+  }
+
+  #causes(): Cause[] {
+    const kinds = this.#options.drainOn();
+    const causes = this.#asked ? [this.#asked] : [];
+    for (const { notice, heardAt } of this.#notices.values()) {
+      if (kinds.includes(notice.kind)) causes.push(this.#causeOf(notice, heardAt));
+    }
+    return causes;
+  }
+
+  #causeOf(notice: Notice, heardAt: number): Cause {
+    const { kind, source, deadline } = notice;
+    const timeoutMs = this.#options.timeoutMs();
+    // A time that has passed (or is none) says no more than that it may happen any moment.
+    if (deadline === undefined || !(deadline > heardAt)) {
+      return { reason: `${kind} (${source})`, from: heardAt, until: heardAt + timeoutMs, notice };
+    }
+    const margin = Math.min(marginMs, (deadline - heardAt) / 10);
+    const from = Math.max(heardAt, deadline - timeoutMs);
+    const until = Math.min(from + timeoutMs, deadline - margin);
+    return { reason: `${kind} at ${timeOf(deadline)} (${source})`, from, until, notice };
+  }
+
+  /** Draining goes on; `cause` is the one that ends it soonest. */
+  #step(cause: Cause, inEffect: readonly Cause[]): void {
+    const { clock, log } = this.#options;
+    const now = clock.now();
+    const work = this.#options.work();
+    const { calls, transactions } = work;
+    const idle = calls === 0 && transactions === 0;
+    if (!this.#draining) {
+      this.#draining = { told: work, toldAt: now, worked: false, idleTicks: 0, cause };
+      log.info(
+        { reason: cause.reason, calls, transactions, until: timeOf(cause.until) },
+        'draining: new requests are refused, calls in progress are served',
+      );
+    }
+    const draining = this.#draining;
+    draining.cause = cause;
+    draining.worked ||= !idle;
+    draining.idleTicks = idle ? draining.idleTicks + 1 : 0;
+    // The last response may have been lost: who asks again within a second or two gets it again.
+    const drained = draining.idleTicks > (draining.worked ? 2 : 0);
+    if (drained || now >= cause.until) {
+      void this.#finish(cause, inEffect, work);
+      return;
+    }
+    const changed = calls !== draining.told.calls || transactions !== draining.told.transactions;
+    if (changed && !idle && now - draining.toldAt >= progressEveryMs) {
+      log.info({ calls, transactions, until: timeOf(cause.until) }, 'draining: this much is left');
+      draining.told = work;
+      draining.toldAt = now;
+    }
+    this.#tell();
+    this.#schedule(Math.min(tickMs, cause.until - now));
+  }
+
+  async #finish(cause: Cause, inEffect: readonly Cause[], work: Work): Promise<void> {
+    const { log } = this.#options;
+    const { reason, until } = cause;
+    const finished: DrainProgress = { state: 'ended', reason, until, final: true, ...work };
+    this.#finished = finished;
+    const drained = work.calls === 0 && work.transactions === 0;
+    if (drained) {
+      log.info({ reason }, 'drained: nothing is under way any more');
+      await Promise.all(inEffect.map((each) => each.notice && this.#acknowledge(each.notice)));
+    } else log.warn({ reason, ...work }, 'draining took too long: what is left is cut off');
+    this.#tell();
+    this.#ended.resolve(finished);
+  }
+
+  async #acknowledge(notice: Notice): Promise<void> {
+    if (!notice.acknowledge) return;
+    const { clock, log } = this.#options;
+    const { kind, source } = notice;
+    const late = new AbortController();
+    const { promise, reject } = Promise.withResolvers<never>();
+    const timer = clock.schedule(() => {
+      late.abort();
+      reject(new Error(`no answer within ${acknowledgeMs} ms`));
+    }, acknowledgeMs);
+    try {
+      await Promise.race([notice.acknowledge(late.signal), promise]);
+      log.info({ kind, source }, 'the cloud was told that it need not wait any longer');
+    } catch (error) {
+      log.warn({ err: error, kind, source }, 'the cloud could not be told that it need not wait any longer');
+    } finally {
+      clock.cancel(timer);
+    }
+  }
+
+  #tell(): void {
+    if (this.#watchers.size === 0) return;
+    const { progress } = this;
+    for (const watcher of this.#watchers) watcher(progress);
+  }
+
+  #schedule(delayMs: number): void {
+    this.#timer = this.#options.clock.schedule(() => this.reconsider(), Math.min(delayMs, longestTimerMs));
+  }
+
+  #stopTimer(): void {
+    if (this.#timer !== undefined) this.#options.clock.cancel(this.#timer);
+    this.#timer = undefined;
+  }
+}
+
+function timeOf(ms: number): string {
+  const date = new Date(ms);
+  return Number.isNaN(date.getTime()) ? String(ms) : date.toISOString();
+}

@@ -1,0 +1,178 @@
+import type { Configuration } from '../cli/configuration.ts';
+import type { DiscoveryContext, DiscoveryLog, Provider } from '../discovery/provider.ts';
+import type { Topology } from '../discovery/topology.ts';
+import { mappingChanges } from '../discovery/topology-diff.ts';
+import { CloudsipError } from '../error.ts';
+import type { Timer } from '../net/clock.ts';
+import { listenerKey } from '../net/listener.ts';
+import { readOsInterfaces } from '../net/os-interfaces.ts';
+import { type Applied, applyTopology, type Followers } from './apply-topology.ts';
+import { changedOptions, type LiveConfiguration } from './live-configuration.ts';
+
+export interface AgentLog extends DiscoveryLog {
+  /** The least important lines that are written. */
+  level: string;
+  error(details: object, message: string): void;
+}
+
+export interface FollowerOptions {
+  readonly followers: Followers;
+  readonly live: LiveConfiguration;
+  readonly provider: Provider;
+  readonly context: DiscoveryContext;
+  readonly log: AgentLog;
+  /** Called when other options have come into force. */
+  readonly adopted: () => void;
+}
+
+/** A socket that could not be opened is tried again after so long. */
+const retryMs = 15_000;
+
+/** Keeps what runs in line with the cloud, the machine and the configuration, without a restart. */
+export class Follower {
+  readonly #options: FollowerOptions;
+  #topology: Topology;
+  /** Changes are applied one after the other. */
+  #applying: Promise<void> = Promise.resolve();
+  /** What was told of the topology in force: each warning is told once for as long as it holds. */
+  #told: readonly string[] = [];
+  #retry: Timer | undefined;
+  #closed = false;
+
+  constructor(topology: Topology, options: FollowerOptions) {
+    this.#topology = topology;
+    this.#options = options;
+  }
+
+  get topology(): Topology {
+    return this.#topology;
+  }
+
+  /** The start. Rejects where the options that a person gave cannot be served; those of tags are left out then. */
+  async begin(withoutTags: Configuration): Promise<void> {
+    await this.#apply(this.#topology, this.#options.live.current, withoutTags, true);
+  }
+
+  /** Brings what runs into line with a new topology (or the one in force) and with the options as they are now. */
+  follow(next?: Topology): Promise<void> {
+    this.#applying = this.#applying.then(() => (this.#closed ? undefined : this.#follow(next)));
+    return this.#applying;
+  }
+
+  /** Reads the configuration file again. What cannot be used changes nothing, and is told of. */
+  async reload(): Promise<void> {
+    const { live, log } = this.#options;
+    if (!live.hasFile) {
+      log.warn({}, 'there is no configuration file to read again: name one with --config');
+      return;
+    }
+    try {
+      await live.reread();
+    } catch (error) {
+      if (!(error instanceof CloudsipError)) throw error;
+      log.error({ code: error.code }, `the configuration stays as it was: ${error.message}`);
+      return;
+    }
+    log.info({}, 'the configuration file was read again');
+    await this.follow();
+  }
+
+  /** Resolves when nothing is being changed any more. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#applying;
+    this.#stopRetry();
+  }
+
+  async #follow(next: Topology | undefined): Promise<void> {
+    const { log, live } = this.#options;
+    const before = this.#topology;
+    const current = live.current;
+    let topology = next ?? before;
+    const wanted = live.wanted(topology.options ?? {});
+    try {
+      if (changedOptions(current, wanted).includes('static')) topology = await this.#readStatic(wanted);
+      const { added, readvertised, retired } = await this.#apply(topology, wanted, current, false);
+      const changes = mappingChanges(before, topology);
+      const options = changedOptions(current, live.current);
+      const told = { changes, added, readvertised, retired, options };
+      if (Object.values(told).every((list) => list.length === 0)) {
+        log.debug({}, 'the cloud changed, but nothing that listeners follow');
+      } else
+        log.info(told, next ? 'the cloud changed: listeners follow' : 'listeners follow the configuration');
+    } catch (error) {
+      // What runs keeps running as it was.
+      const what = next ? 'the cloud changed' : 'the configuration changed';
+      const changes = mappingChanges(before, topology);
+      log.error({ err: error, changes }, `${what}, and the listeners cannot follow`);
+    }
+  }
+
+  /** The section `static` is a topology of its own: its provider is asked again. */
+  #readStatic(wanted: Configuration): Promise<Topology> {
+    const { provider, context } = this.#options;
+    if (provider.name !== 'static') return Promise.resolve(this.#topology);
+    const facts = { ...context.facts, interfaces: readOsInterfaces() };
+    const signal = new AbortController().signal;
+    return provider.discover({ ...context, facts, configuration: wanted.static }, signal);
+  }
+
+  /**
+   * Applies what is wanted, or else, where that cannot be served, the topology with the options of `otherwise`: a
+   * tag or a line that is wrong must not keep the agent from following its addresses.
+   */
+  async #apply(
+    topology: Topology,
+    wanted: Configuration,
+    otherwise: Configuration,
+    strict: boolean,
+  ): Promise<Applied> {
+    const { log, followers, live, adopted } = this.#options;
+    const interfaces = readOsInterfaces();
+    let configuration = wanted;
+    let applied: Applied;
+    try {
+      applied = await applyTopology(followers, { topology, configuration, interfaces, strict });
+    } catch (error) {
+      const options = changedOptions(otherwise, wanted);
+      if (options.length === 0) throw error;
+      configuration = otherwise;
+      if (strict) {
+        live.adopt(otherwise);
+        await followers.listeners.retire(followers.listeners.listeners, () => false);
+      }
+      applied = await applyTopology(followers, { topology, configuration, interfaces, strict });
+      log.warn(
+        { err: error, options },
+        strict
+          ? `what the tags say cannot be served, and they have no effect: ${options.map((name) => `cloudsip-${name}`).join(', ')}`
+          : 'these options cannot be served, and stay as they were',
+      );
+    }
+    this.#topology = topology;
+    live.adopt(configuration);
+    if (log.level !== configuration.logLevel) log.level = configuration.logLevel;
+    adopted();
+    this.#tell(topology, applied);
+    return applied;
+  }
+
+  /** Each sentence once for as long as it holds; what could not be opened is tried again. */
+  #tell(topology: Topology, { warnings, failures }: Applied): void {
+    const { log, context } = this.#options;
+    const failed = failures.map(
+      ({ listener, error }) =>
+        `${listenerKey(listener)} cannot be opened and will be tried again: ${error instanceof Error ? error.message : error}`,
+    );
+    const sentences = [...(topology.notes ?? []), ...warnings, ...failed];
+    for (const sentence of sentences) if (!this.#told.includes(sentence)) log.warn({}, sentence);
+    this.#told = sentences;
+    this.#stopRetry();
+    if (failures.length > 0) this.#retry = context.clock.schedule(() => void this.follow(), retryMs);
+  }
+
+  #stopRetry(): void {
+    if (this.#retry !== undefined) this.#options.context.clock.cancel(this.#retry);
+    this.#retry = undefined;
+  }
+}

@@ -1,0 +1,63 @@
+import type { Configuration } from '../cli/configuration.ts';
+import type { DiscoveryLog } from '../discovery/provider.ts';
+import { CloudsipError } from '../error.ts';
+import type { MediaRelay } from '../media/media-contract.ts';
+import { startMediaRelay } from '../media/media-relay.ts';
+import type { Clock } from '../net/clock.ts';
+
+export type RelayConfiguration = Pick<
+  Configuration,
+  'media' | 'rtpPorts' | 'silenceLimits' | 'dscp' | 'sdpOrigin'
+>;
+
+/** The media relay that the configuration asks for; undefined where media is left to the endpoints. */
+export async function startRelay(
+  configuration: RelayConfiguration,
+  clock: Clock,
+  log: DiscoveryLog,
+): Promise<MediaRelay | undefined> {
+  const { media, rtpPorts, silenceLimits, dscp, sdpOrigin } = configuration;
+  if (media === 'off') return undefined;
+  return startMediaRelay({
+    portRange: rtpPorts,
+    forwarder: media,
+    silence: silenceLimits,
+    dscp,
+    keepOrigin: sdpOrigin === 'keep',
+    clock,
+    log: {
+      debug: (message) => log.debug({}, message),
+      info: (message, details = {}) => log.info(details, message),
+      warn: (message) => log.warn({}, message),
+    },
+  });
+}
+
+/** The relay that the cloud's options ask for: mostly the one that has been started without knowing them. */
+export async function relayWithTags(
+  first: MediaRelay | undefined,
+  started: Configuration,
+  wanted: Configuration,
+  clock: Clock,
+  log: DiscoveryLog,
+): Promise<MediaRelay | undefined> {
+  if (JSON.stringify(relayOptions(started)) === JSON.stringify(relayOptions(wanted))) return first;
+  try {
+    const relay = await startRelay(wanted, clock, log);
+    await first?.close();
+    return relay;
+  } catch (error) {
+    if (!(error instanceof CloudsipError)) throw error;
+    log.warn(
+      { err: error },
+      'what the tags say of media (cloudsip-media, cloudsip-rtp-ports and others) cannot be served and has no effect',
+    );
+    return first;
+  }
+}
+
+/** What of a configuration the relay is made of. */
+export function relayOptions(configuration: Configuration): RelayConfiguration {
+  const { media, rtpPorts, silenceLimits, dscp, sdpOrigin } = configuration;
+  return { media, rtpPorts, silenceLimits, dscp, sdpOrigin };
+}

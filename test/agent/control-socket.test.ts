@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { ControlSocket } from '../../src/agent/control-socket.ts';
+import { Drain } from '../../src/agent/drain.ts';
+import { runDrainCommand } from '../../src/cli/drain-command.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { quietLog } from '../support/quiet-log.ts';
+
+class Text extends Writable {
+  text = '';
+  readonly #waiting: { pattern: RegExp; resolve: () => void }[] = [];
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.text += String(chunk);
+    for (const { pattern, resolve } of this.#waiting) if (pattern.test(this.text)) resolve();
+    done();
+  }
+
+  shows(pattern: RegExp): Promise<void> {
+    return new Promise((resolve) => {
+      if (pattern.test(this.text)) resolve();
+      else this.#waiting.push({ pattern, resolve });
+    });
+  }
+}
+
+describe('cloudsip drain', () => {
+  let directory: string;
+  const clock = new ManualClock();
+  const work = { calls: 0, transactions: 0 };
+  let drain: Drain;
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'cloudsip-control-'));
+    Object.assign(work, { calls: 0, transactions: 0 });
+    drain = new Drain({
+      clock,
+      log: quietLog(),
+      timeoutMs: () => 300_000,
+      drainOn: () => [],
+      work: () => ({ ...work }),
+    });
+  });
+  afterEach(async () => {
+    drain.close();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  function run(stateDir = directory) {
+    const stdout = new Text();
+    const stderr = new Text();
+    return { stdout, stderr, code: runDrainCommand({ stdout, stderr, stateDir }) };
+  }
+
+  test('waits, shows what is left, and ends with the agent', async () => {
+    const control = await ControlSocket.open(directory, drain);
+    void drain.ended.then(() => control.close());
+    work.calls = 2;
+    const { stdout, code } = run();
+    await stdout.shows(/draining: 2 calls and 0 unanswered requests left, until \S+Z at the latest\n/);
+    assert.equal(drain.progress.reason, 'cloudsip drain');
+    work.calls = 1;
+    clock.advance(1000);
+    await stdout.shows(/draining: 1 call and/);
+    work.calls = 0;
+    clock.advance(3000);
+    assert.equal(await code, 0);
+    assert.match(stdout.text, /\ndrained: the agent ends\n$/);
+  });
+
+  test('tells by its exit code that calls were cut off', async () => {
+    const control = await ControlSocket.open(directory, drain);
+    void drain.ended.then(() => control.close());
+    work.calls = 1;
+    const { stdout, code } = run();
+    await stdout.shows(/draining: 1 call/);
+    clock.advance(300_000);
+    assert.equal(await code, 3);
+    assert.match(stdout.text, /the time is up: 1 call and 0 unanswered requests are cut off/);
+  });
+
+  test('tells that the agent was ended before', async () => {
+    const control = await ControlSocket.open(directory, drain);
+    work.calls = 1;
+    const { stdout, stderr, code } = run();
+    await stdout.shows(/draining: 1 call/);
+    control.close();
+    assert.equal(await code, 1);
+    assert.match(stderr.text, /^cloudsip: the agent ended before it was drained\n$/);
+  });
+
+  test('finds no agent', async () => {
+    const { stderr, code } = run(join(directory, 'nowhere'));
+    assert.equal(await code, 1);
+    assert.match(
+      stderr.text,
+      /^cloudsip: expected a running agent with the state directory \S+nowhere and found none/,
+    );
+  });
+
+  test('is for the owner alone, also where the path is longer than a socket address', async () => {
+    const deep = join(directory, 'd'.repeat(150));
+    await mkdir(deep);
+    for (const stateDirectory of [directory, deep]) {
+      const control = await ControlSocket.open(stateDirectory, drain);
+      const { mode } = await stat(join(stateDirectory, 'agent.sock'));
+      assert.equal((mode & 0o777).toString(8), '600');
+      if (stateDirectory === deep) {
+        void drain.ended.then(() => control.close());
+        assert.equal(await run(deep).code, 0);
+      } else control.close();
+      await assert.rejects(stat(join(stateDirectory, 'agent.sock')), { code: 'ENOENT' });
+    }
+  });
+
+  test('what a killed agent left is replaced, and another agent that runs is not', async () => {
+    await writeFile(join(directory, 'agent.sock'), '');
+    const control = await ControlSocket.open(directory, drain);
+    await assert.rejects(ControlSocket.open(directory, drain), { code: 'control.taken' });
+    control.close();
+  });
+
+  test('whatever else is said there does nothing', async () => {
+    const control = await ControlSocket.open(directory, drain);
+    for (const text of ['stop\n', 'x'.repeat(100_000), 'drainage\n']) {
+      const socket = connect(join(directory, 'agent.sock'));
+      socket.on('error', () => {});
+      let answer = '';
+      socket.on('data', (chunk) => (answer += String(chunk)));
+      socket.write(text);
+      await new Promise((resolve) => socket.on('close', resolve));
+      assert.equal(answer, '{"error":"expected drain"}\n');
+    }
+    assert.equal(drain.progress.state, 'serving');
+    control.close();
+  });
+});
