@@ -1,6 +1,7 @@
 import { lazyProvider } from '../src/discovery/lazy-provider.ts';
 import type { Provider } from '../src/discovery/provider.ts';
 import { ec2 } from './ec2.ts';
+import { gcp } from './gcp.ts';
 import { local } from './local.ts';
 import { machines } from './machines.ts';
 import { staticMapping } from './static.ts';
@@ -11,6 +12,7 @@ import { staticMapping } from './static.ts';
  */
 export const providers: readonly Provider[] = [
   ec2,
+  gcp,
   lazyProvider('oci', machines.oci, async () => (await import('./oci.ts')).oci),
   lazyProvider(
     'digitalocean',

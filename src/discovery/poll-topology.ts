@@ -18,10 +18,12 @@ export interface PollOptions {
    * together. What the context says goes before it.
    */
   readonly intervalMs?: number;
+  /** Called once with what has the cloud asked at once: for clouds that tell of changes by themselves. */
+  readonly listen?: (awake: () => void) => void;
 }
 
 /**
- * Asks again and again until `signal` aborts and tells of differences: for clouds that have no long poll.
+ * Asks again and again until `signal` aborts and tells of differences.
  * A failing cloud is logged when it starts to fail and when it answers again, and nothing changes meanwhile.
  */
 export async function pollTopology(options: PollOptions): Promise<void> {
@@ -30,10 +32,14 @@ export async function pollTopology(options: PollOptions): Promise<void> {
   let known = options.known;
   let owned = ownedOf(known, context.facts.interfaces);
   let failing = false;
+  let woken = new AbortController();
+  options.listen?.(() => woken.abort());
   for (;;) {
     // Read each time: the configuration may have changed meanwhile.
-    await delay(clock, (context.pollIntervalMs ?? intervalMs) * (0.9 + 0.2 * Math.random()), signal);
+    const pauseMs = (context.pollIntervalMs ?? intervalMs) * (0.9 + 0.2 * Math.random());
+    await delay(clock, pauseMs, AbortSignal.any([signal, woken.signal]));
     if (signal.aborted) return;
+    woken = new AbortController();
     try {
       const interfaces = context.currentInterfaces?.() ?? context.facts.interfaces;
       const topology = await discover({ ...context, facts: { ...context.facts, interfaces } }, signal);

@@ -1,5 +1,6 @@
 import { networkInterfaces } from 'node:os';
-import type { Family } from './address.ts';
+import { type Family, familyOf } from './address.ts';
+import { readLocalRoutes } from './local-routes.ts';
 
 /** An address as the operating system has it. */
 export interface OsAddress {
@@ -34,11 +35,15 @@ export type InterfaceList = Readonly<
 
 /**
  * The interfaces that are up and have an address. A labelled address (`ens5:1`) is counted to its interface
- * (`ens5`): the label is a name for the address, not another device.
+ * (`ens5`): the label is a name for the address, not another device. Addresses that are the machine's by a route
+ * alone are counted to the loopback interface.
  */
-export function readOsInterfaces(list: InterfaceList = networkInterfaces()): OsInterface[] {
+export function readOsInterfaces(
+  list?: InterfaceList,
+  localRoutes: readonly string[] = list ? [] : readLocalRoutes(),
+): OsInterface[] {
   const found = new Map<string, { mac: string; internal: boolean; addresses: OsAddress[] }>();
-  for (const [label, entries] of Object.entries(list)) {
+  for (const [label, entries] of Object.entries(list ?? networkInterfaces())) {
     const name = label.split(':', 1)[0]!;
     for (const entry of entries ?? []) {
       let device = found.get(name);
@@ -55,6 +60,15 @@ export function readOsInterfaces(list: InterfaceList = networkInterfaces()): OsI
         family,
       });
     }
+  }
+  const shown = new Set(
+    [...found.values()].flatMap((device) => device.addresses.map(({ address }) => address)),
+  );
+  const loopback = [...found.values()].find((device) => device.internal);
+  for (const route of localRoutes) {
+    if (shown.has(route)) continue;
+    const family = familyOf(route)!;
+    loopback?.addresses.push({ address: route, prefixLength: family === 'ipv4' ? 32 : 128, family });
   }
   return [...found].map(([name, device]) => ({ name, ...device }));
 }

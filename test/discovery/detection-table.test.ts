@@ -32,6 +32,13 @@ const MACHINES: readonly [what: string, files: Files, provider: string][] = [
   ['EC2 by its asset tag', { board_asset_tag: 'i-0af01c0123456789a' }, 'ec2'],
   ['EC2 Xen by the hypervisor', { '/sys/hypervisor/uuid': 'ec2c6e2f-5fac-4fc7-9c82-74127ec14bbb' }, 'ec2'],
   ['EC2 Xen by the version of the BIOS', { bios_version: '4.2.amazon', bios_vendor: 'Xen' }, 'ec2'],
+  [
+    'Compute Engine',
+    { product_name: 'Google Compute Engine', sys_vendor: 'Google', bios_vendor: 'Google' },
+    'gcp',
+  ],
+  ['Compute Engine by its product alone', { product_name: 'Google Compute Engine' }, 'gcp'],
+  ['Compute Engine of the old name', { product_name: 'Google', bios_vendor: 'Google' }, 'gcp'],
   ['Oracle Cloud', { chassis_asset_tag: 'OracleCloud.com', sys_vendor: 'QEMU' }, 'oci'],
   ['DigitalOcean', { sys_vendor: 'DigitalOcean', product_name: 'Droplet' }, 'digitalocean'],
   ['Hetzner', { sys_vendor: 'Hetzner', product_name: 'vServer' }, 'hetzner'],
@@ -85,6 +92,8 @@ const MACHINES: readonly [what: string, files: Files, provider: string][] = [
     { sys_vendor: '3DS Outscale', product_name: '3DS Outscale VM' },
     'local',
   ],
+  ['an imitation of Compute Engine', { product_name: 'Google Compute Engine Emulator' }, 'local'],
+  ['a BIOS of Google without its MAC', { bios_vendor: 'Google', product_name: 'Pixelbook' }, 'local'],
   ['a Chromebook', { sys_vendor: 'GOOGLE', product_name: 'Kevin', bios_vendor: 'coreboot' }, 'local'],
   ['a server of Oracle', { sys_vendor: 'Oracle Corporation', product_name: 'ORACLE SERVER X9-2' }, 'local'],
   ['a server of IBM', { sys_vendor: 'IBM', product_name: 'System x3650', chassis_vendor: 'IBM' }, 'local'],
@@ -106,6 +115,7 @@ const RENAMED: Readonly<Record<string, string>> = {
   'ec2-xen-hvm': 'ec2',
   'ec2-xen-pv': 'ec2',
   'openstack-rdo': 'openstack',
+  gce: 'gcp',
   'ibm-vpc': 'ibm',
   outscale: 'local',
   // Recognised by what only root may read: an agent's findings must not depend on its rights.
@@ -113,7 +123,7 @@ const RENAMED: Readonly<Record<string, string>> = {
   'gce-serial': 'local',
 };
 /** Their providers are tested where they are. */
-const ELSEWHERE: ReadonlySet<string> = new Set(['gce', 'azure']);
+const ELSEWHERE: ReadonlySet<string> = new Set(['azure']);
 
 describe('the machines that cloud-init knows', () => {
   type Recorded = Readonly<Record<string, string | readonly string[]>>;

@@ -36,6 +36,23 @@ test('a label names an address, not an interface', () => {
   ]);
 });
 
+test("an address that is the machine's by a route alone is the loopback interface's", () => {
+  const own = (address: string, internal: boolean, cidr: string) =>
+    [{ address, family: 'IPv4', mac: MAC, internal, cidr }] as const;
+  const list = { lo: own('127.0.0.1', true, '127.0.0.1/8'), ens4: own('10.0.0.15', false, '10.0.0.15/32') };
+  const found = readOsInterfaces(list, ['127.0.0.1', '10.0.0.15', '203.0.113.9', '2600:1901::1']);
+  assert.deepEqual(
+    found.map(({ name, addresses }) => [
+      name,
+      ...addresses.map((each) => `${each.address}/${each.prefixLength}`),
+    ]),
+    [
+      ['lo', '127.0.0.1/8', '203.0.113.9/32', '2600:1901::1/128'],
+      ['ens4', '10.0.0.15/32'],
+    ],
+  );
+});
+
 test('this machine has at least its loopback, marked as internal', () => {
   const loopback = readOsInterfaces().find((device) => device.internal);
   assert.ok(loopback?.addresses.some(({ address }) => address === '127.0.0.1' || address === '::1'));
