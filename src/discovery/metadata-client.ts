@@ -18,6 +18,8 @@ export interface MetadataClientOptions {
   readonly maxAttempts?: number;
   /** 65536 by default: far above what a metadata service tells, far below what would hurt. */
   readonly maxAnswerBytes?: number;
+  /** Waited for before each attempt, where the service bounds how often it is asked. */
+  readonly turn?: (signal: AbortSignal) => Promise<void>;
   /** Only tests bring their own. */
   readonly agent?: Agent;
 }
@@ -79,6 +81,7 @@ export class MetadataClient {
       const last = attempt >= maxAttempts;
       let failure: DiscoveryError;
       let waitMs = FIRST_BACKOFF_MS * 2 ** (attempt - 1);
+      await this.#options.turn?.(signal);
       try {
         const answer = await exchange(url, request, {
           clock,

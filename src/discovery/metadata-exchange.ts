@@ -3,10 +3,11 @@ import type { Clock } from '../net/clock.ts';
 import { DiscoveryError } from './discovery-error.ts';
 
 export interface MetadataRequest {
-  readonly method: 'GET' | 'PUT';
+  readonly method: 'GET' | 'PUT' | 'POST';
   /** From the root, `/latest/api/token`. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
 }
 
 export interface MetadataAnswer {
@@ -31,7 +32,7 @@ export interface ExchangeOptions {
  */
 export function exchange(
   url: string,
-  { method, headers }: MetadataRequest,
+  { method, headers, body: sent }: MetadataRequest,
   options: ExchangeOptions,
 ): Promise<MetadataAnswer> {
   const { agent, clock, signal, connectTimeoutMs, timeoutMs, maxAnswerBytes } = options;
@@ -97,7 +98,7 @@ export function exchange(
         },
       );
     });
-    request.end();
+    request.end(sent);
   });
 }
 
