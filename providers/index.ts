@@ -1,5 +1,6 @@
 import { lazyProvider } from '../src/discovery/lazy-provider.ts';
 import type { Provider } from '../src/discovery/provider.ts';
+import { azure } from './azure.ts';
 import { ec2 } from './ec2.ts';
 import { gcp } from './gcp.ts';
 import { local } from './local.ts';
@@ -13,6 +14,7 @@ import { staticMapping } from './static.ts';
 export const providers: readonly Provider[] = [
   ec2,
   gcp,
+  azure,
   lazyProvider('oci', machines.oci, async () => (await import('./oci.ts')).oci),
   lazyProvider(
     'digitalocean',
