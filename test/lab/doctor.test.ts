@@ -148,6 +148,23 @@ describe('cloudsip doctor on a machine with two cards', needsRoot, () => {
     await vm.run('sysctl', ['-qw', `net.ipv4.ip_local_port_range=${range.stdout.trim()}`]);
   });
 
+  test('tells of a public address that leads back', async () => {
+    await vm.run('nft', ['-f', '-'], {
+      input: `table ip back {
+        chain leave {
+          type nat hook output priority -100; policy accept;
+          ip daddr 203.0.113.5 dnat to 10.0.0.15
+        }
+      }
+      `,
+    });
+    const diagnosis = await diagnose(vm);
+    await vm.run('nft', ['delete', 'table', 'ip', 'back']);
+    assert.match(findingOf(diagnosis, 'hairpin', '203.0.113.5').evidence, /came back to us/);
+    assert.match(findingOf(diagnosis, 'hairpin', '203.0.113.7').evidence, /did not come back/);
+    assert.deepEqual(diagnosis.bad, []);
+  });
+
   test('tells a person the same in words, and the exit code is that of a failure', async () => {
     const { stdout, exitCode } = await runCloudsip(vm, ['doctor', '--advertise', '203.0.113.50']);
     assert.equal(exitCode, 1);
