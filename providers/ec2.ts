@@ -1,17 +1,30 @@
 import type { MachineFacts } from '../src/discovery/machine-facts.ts';
 import { pollTopology } from '../src/discovery/poll-topology.ts';
-import type { DiscoveryContext, Provider } from '../src/discovery/provider.ts';
-import type { Topology } from '../src/discovery/topology.ts';
-import { openImds } from './ec2/imds.ts';
-import { readNetwork } from './ec2/network.ts';
+import type { Provider } from '../src/discovery/provider.ts';
+import type { ApiMemory } from './ec2/api-memory.ts';
+import { discoverEc2 } from './ec2/discover-ec2.ts';
 
-/** Amazon EC2, through the instance metadata service version 2. Needs no rights and no SDK. */
+/**
+ * Amazon EC2, through the instance metadata service version 2, which needs no rights and no SDK. What metadata
+ * cannot tell is asked of the EC2 API, in a child process.
+ */
 export const ec2: Provider = {
   name: 'ec2',
   detect,
-  discover,
+  discover: (context, signal) => discoverEc2(context, signal),
   watch(context, changed, signal, known) {
+    const mappings = known?.interfaces.flatMap((nic) => nic.addresses) ?? [];
+    const memory: ApiMemory = { relied: mappings.some(({ provenance }) => provenance === 'api') };
+    const discover: typeof ec2.discover = (now, abort) => discoverEc2(now, abort, memory);
     void pollTopology({ provider: 'ec2', discover, context, changed, signal, known });
+  },
+  watchNotices(context, notify, signal) {
+    // Not in the way of the start: the first answer is in time a moment later, too.
+    void import('./ec2/notices.ts').then(({ pollNotices }) => pollNotices(context, notify, signal));
+  },
+  async examine(context, examination, signal) {
+    const { examineEc2 } = await import('./ec2/examine-ec2.ts');
+    return examineEc2(context, examination, signal);
   },
 };
 
@@ -28,13 +41,4 @@ function detect({ dmi, hypervisorUuid }: MachineFacts): boolean {
     /^i-[0-9a-f]{8,17}$/.test(dmi['board_asset_tag'] ?? '') ||
     /^ec2/i.test(hypervisorUuid ?? '')
   );
-}
-
-async function discover(context: DiscoveryContext, signal: AbortSignal): Promise<Topology> {
-  const imds = await openImds(context, signal);
-  try {
-    return await readNetwork(imds, context.facts.interfaces);
-  } finally {
-    imds.close();
-  }
 }

@@ -5,13 +5,15 @@ import type { DiscoveryContext } from '../../src/discovery/provider.ts';
 const ENDPOINT_V4 = 'http://169.254.169.254';
 const ENDPOINT_V6 = 'http://[fd00:ec2::254]';
 const TOKEN_PATH = '/latest/api/token';
-/** Long enough for one discovery, which is all that a token is used for. */
+/** Long enough for one discovery. */
 const TOKEN_TTL_SECONDS = 300;
 
 /** A session with the instance metadata service (EC2 user guide, "Use IMDSv2"). */
 export interface Imds {
   /** The text below `/latest/meta-data/`, undefined where there is no such item. */
   get(path: string): Promise<string | undefined>;
+  /** The instance identity document, which stands elsewhere. */
+  identity(): Promise<string | undefined>;
   /** The full address of an item, for messages. */
   url(path: string): string;
   close(): void;
@@ -21,28 +23,31 @@ export interface Imds {
 export async function openImds(
   context: Pick<DiscoveryContext, 'env' | 'clock'>,
   signal: AbortSignal,
+  tokenTtlSeconds: number = TOKEN_TTL_SECONDS,
 ): Promise<Imds> {
   const client = new MetadataClient({ baseUrl: endpointOf(context.env), clock: context.clock, signal });
   try {
-    let token = fetchToken(client);
+    let token = fetchToken(client, tokenTtlSeconds);
     await token;
+    const read = async (path: string): Promise<string | undefined> => {
+      const item = { method: 'GET', path } as const;
+      const used = token;
+      const answer = await client.request({
+        ...item,
+        headers: { 'X-aws-ec2-metadata-token': await used },
+      });
+      if (answer.status === 401) {
+        // Expired, or forgotten by the service. One new token for all that were asking with the old one.
+        if (token === used) token = fetchToken(client, tokenTtlSeconds);
+        return client.get(path, { 'X-aws-ec2-metadata-token': await token });
+      }
+      if (answer.status === 200) return answer.body;
+      if (answer.status === 404) return undefined;
+      throw answer.status === 403 ? switchedOff(client, path) : client.unexpected(item, answer);
+    };
     return {
-      async get(path) {
-        const item = { method: 'GET', path: `/latest/meta-data/${path}` } as const;
-        const used = token;
-        const answer = await client.request({
-          ...item,
-          headers: { 'X-aws-ec2-metadata-token': await used },
-        });
-        if (answer.status === 401) {
-          // Expired, or forgotten by the service. One new token for all that were asking with the old one.
-          if (token === used) token = fetchToken(client);
-          return client.get(item.path, { 'X-aws-ec2-metadata-token': await token });
-        }
-        if (answer.status === 200) return answer.body;
-        if (answer.status === 404) return undefined;
-        throw answer.status === 403 ? switchedOff(client, item.path) : client.unexpected(item, answer);
-      },
+      get: (path) => read(`/latest/meta-data/${path}`),
+      identity: () => read('/latest/dynamic/instance-identity/document'),
       url: (path) => client.url(`/latest/meta-data/${path}`),
       close: () => client.close(),
     };
@@ -64,14 +69,14 @@ function endpointOf(env: DiscoveryContext['env']): string {
   );
 }
 
-async function fetchToken(client: MetadataClient): Promise<string> {
+async function fetchToken(client: MetadataClient, ttlSeconds: number): Promise<string> {
   const put = { method: 'PUT', path: TOKEN_PATH } as const;
   const asked = `PUT ${client.url(TOKEN_PATH)}`;
   let answer: Awaited<ReturnType<MetadataClient['request']>>;
   try {
     answer = await client.request({
       ...put,
-      headers: { 'X-aws-ec2-metadata-token-ttl-seconds': String(TOKEN_TTL_SECONDS) },
+      headers: { 'X-aws-ec2-metadata-token-ttl-seconds': String(ttlSeconds) },
     });
   } catch (error) {
     if (!(error instanceof DiscoveryError) || error.code !== 'discovery.metadata-timeout') throw error;

@@ -4,6 +4,7 @@ import { familyOf, normalizeHost } from '../../src/net/address.ts';
 import { parseCidr } from '../../src/net/cidr.ts';
 import type { OsInterface } from '../../src/net/os-interfaces.ts';
 import type { Imds } from './imds.ts';
+import { osNameOf } from './os-name.ts';
 
 /** More than any instance type has (interfaces) or any interface takes (addresses). */
 const MAX_INTERFACES = 256;
@@ -14,6 +15,8 @@ const MACS = 'network/interfaces/macs/';
 interface RankedInterface {
   readonly nic: NetworkInterface;
   readonly localNetworks: readonly string[];
+  /** The account that the interface belongs to. */
+  readonly owner: string | undefined;
   readonly rank: readonly [primary: number, card: number, device: number];
 }
 
@@ -31,6 +34,19 @@ export async function readNetwork(imds: Imds, osInterfaces: readonly OsInterface
     provider: 'ec2',
     interfaces: ranked.map((entry) => entry.nic),
     localNetworks: [...new Set(ranked.flatMap((entry) => entry.localNetworks))],
+    ...foreignOwners(ranked),
+  };
+}
+
+/** An interface of another account is used like any other, but the API of this account knows nothing of it. */
+function foreignOwners([primary, ...others]: readonly RankedInterface[]): Pick<Topology, 'notes'> {
+  const foreign = others.filter(({ owner }) => primary?.owner && owner && owner !== primary.owner);
+  if (foreign.length === 0) return {};
+  return {
+    notes: foreign.map(
+      ({ nic, owner }) =>
+        `The interface ${quoted(nic.id ?? nic.mac)} belongs to the account ${quoted(owner!)}: its groups and routes cannot be examined with this account's rights.`,
+    ),
   };
 }
 
@@ -58,8 +74,9 @@ async function readInterface(
     return found;
   };
 
-  const [id, card, cardIndex, device, privates, publics, ipv6s, associations] = await Promise.all([
+  const [id, owner, card, cardIndex, device, privates, publics, ipv6s, associations] = await Promise.all([
     value('interface-id'),
+    value('owner-id'),
     // `network-card` on real machines, `network-card-index` in the guide.
     value('network-card'),
     value('network-card-index'),
@@ -77,6 +94,10 @@ async function readInterface(
     valid('vpc-ipv6-cidr-blocks', 'CIDR'),
   ]);
 
+  // Some imitations associate the public address with itself.
+  if (privates.length > 0) {
+    for (const address of associations.keys()) if (!privates.includes(address)) associations.delete(address);
+  }
   // Without associations (some imitations have none) only a single pair leaves no doubt about what maps to what.
   if (associations.size === 0 && privates.length === 1 && publics.length === 1) {
     associations.set(privates[0]!, publics[0]!);
@@ -86,7 +107,11 @@ async function readInterface(
     ...owned.map((address): AddressMapping => mapping(address, associations.get(address))),
     ...ipv6s.map((address): AddressMapping => mapping(address, undefined)),
   ];
-  const osName = osNameOf(mac, addresses, osInterfaces);
+  const osName = osNameOf(
+    mac,
+    addresses.map(({ privateAddress }) => privateAddress),
+    osInterfaces,
+  );
   const subnets = [...subnet4, ...subnet6];
   return {
     nic: {
@@ -97,6 +122,7 @@ async function readInterface(
       subnets,
     },
     localNetworks: [...vpc4, ...vpc4s, ...vpc6s, ...subnets],
+    owner: owner?.trim(),
     rank: [primary ? 0 : 1, wholeNumber(card ?? cardIndex) ?? 0, deviceRank(device, primary)],
   };
 }
@@ -141,18 +167,6 @@ function byRank(a: RankedInterface, b: RankedInterface): number {
     if (a.rank[index] !== b.rank[index]) return a.rank[index] - b.rank[index];
   }
   return a.nic.mac < b.nic.mac ? -1 : 1;
-}
-
-/** VLANs, bonds and macvlans share their parent's MAC: the one that has an address of this interface wins. */
-function osNameOf(
-  mac: string,
-  addresses: readonly AddressMapping[],
-  osInterfaces: readonly OsInterface[],
-): string | undefined {
-  const sameMac = osInterfaces.filter((device) => device.mac === mac && !device.internal);
-  const known = new Set(addresses.map((address) => address.privateAddress));
-  const owner = sameMac.find((device) => device.addresses.some(({ address }) => known.has(address)));
-  return (owner ?? sameMac[0])?.name;
 }
 
 type Kind = 'IPv4 address' | 'IPv6 address' | 'CIDR';

@@ -9,6 +9,8 @@ import { type ImdsTree, imdsDocument, type MachineDescription } from './fake-imd
  * What goes wrong with one request: an answer of one's own, no answer, a closed connection, or half an answer.
  */
 export type Fault = Reply | 'hang' | 'reset' | 'cut';
+/** An answer that comes byte by byte and never ends. */
+export type SlowFault = 'trickle';
 
 export interface Reply {
   readonly status: number;
@@ -27,10 +29,12 @@ export interface FakeImds extends AsyncDisposable {
   readonly url: string;
   /** Every request since the start, oldest first. */
   readonly requests: readonly SeenRequest[];
-  /** What is below `/latest/meta-data/`; replace it to change the machine. */
+  /** What is below `/latest/meta-data/`; replace it to change the machine. With a key `switched-off` all is 403. */
   document: ImdsTree;
+  /** What is below `/latest/dynamic/`. */
+  dynamic: ImdsTree;
   /** Asked before each request; undefined lets it through. `count` is 1 for the first request to that path. */
-  fault: (request: SeenRequest, count: number) => Fault | undefined;
+  fault: (request: SeenRequest, count: number) => Fault | SlowFault | undefined;
   /** Every token given out so far is refused from now on. */
   expireTokens(): void;
   close(): Promise<void>;
@@ -47,6 +51,7 @@ export interface FakeImdsOptions {
 }
 
 const META_DATA = '/latest/meta-data/';
+const DYNAMIC = '/latest/dynamic/';
 
 /** An instance metadata service as EC2 has it, version 2 only: without a token there is no answer. */
 export async function startFakeImds(options: FakeImdsOptions = {}): Promise<FakeImds> {
@@ -64,6 +69,7 @@ export async function startFakeImds(options: FakeImdsOptions = {}): Promise<Fake
     url: '',
     requests,
     document,
+    dynamic: {},
     fault: () => undefined,
     expireTokens: () => {
       tokens = new Set();
@@ -83,6 +89,8 @@ export async function startFakeImds(options: FakeImdsOptions = {}): Promise<Fake
   return Object.assign(imds, { url: `http://${shown}:${bound.port}` });
 
   function answer({ method, path, headers }: SeenRequest): Reply {
+    const document = readDocument?.() ?? imds.document;
+    if (document['switched-off'] !== undefined) return { status: 403 };
     if (path === '/latest/api/token') {
       if (method !== 'PUT') return { status: 405 };
       // "A PUT request that has an X-Forwarded-For header is rejected."
@@ -95,16 +103,23 @@ export async function startFakeImds(options: FakeImdsOptions = {}): Promise<Fake
     }
     if (!tokens.has(String(headers['x-aws-ec2-metadata-token']))) return { status: 401 };
     if (method !== 'GET') return { status: 405 };
-    if (!path.startsWith(META_DATA)) return { status: 404 };
-    const body = lookUp(readDocument?.() ?? imds.document, path.slice(META_DATA.length));
+    const body = path.startsWith(DYNAMIC)
+      ? lookUp(imds.dynamic, path.slice(DYNAMIC.length))
+      : path.startsWith(META_DATA)
+        ? lookUp(document, path.slice(META_DATA.length))
+        : undefined;
     return body === undefined ? { status: 404 } : { status: 200, body };
   }
 }
 
-function send(reply: Fault, response: ServerResponse): void {
+function send(reply: Fault | SlowFault, response: ServerResponse): void {
   if (reply === 'hang') return;
   if (reply === 'reset') {
     response.socket?.destroy();
+  } else if (reply === 'trickle') {
+    response.writeHead(200);
+    const timer = setInterval(() => response.write('1'), 5);
+    response.on('close', () => clearInterval(timer));
   } else if (reply === 'cut') {
     response.writeHead(200, { 'Content-Length': '1000' });
     response.write('10.0.', () => response.socket?.destroy());
