@@ -80,13 +80,15 @@ async function recallArm(
   try {
     const timeoutMs = before ? LATER_ANSWER_MS : FIRST_ANSWER_MS;
     answer = await askArm(context, machine, { signal, timeoutMs, diagnosis: false });
-    if (before?.failure) log.info({ provider: 'azure' }, 'the Resource Manager answers again');
+    if (before?.failure && before.answer)
+      log.info({ provider: 'azure' }, 'the Resource Manager answers again');
   } catch (error) {
     if (!(error instanceof DiscoveryError) || error.code === 'discovery.aborted') throw error;
     failure = error;
-    if (!before?.failure) {
-      const known = answer ? 'what it said before stays in use' : 'public addresses stay unknown';
-      log.warn({ provider: 'azure', err: error }, `the Resource Manager could not be asked; ${known}`);
+    // Without an answer from before the topology has a note about it.
+    if (answer && !before?.failure) {
+      const sentence = 'the Resource Manager could not be asked; what it said before stays in use';
+      log.warn({ provider: 'azure', err: error }, sentence);
     }
   }
   const memory: ArmMemory = { question, askedAt: clock.uptime(), answer, failure };
