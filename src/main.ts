@@ -12,6 +12,7 @@ import { showStatus } from './cli/show-status.ts';
 import { UsageError } from './cli/usage-error.ts';
 import { runUserCommand } from './cli/user-command.ts';
 import { readVersion } from './cli/version.ts';
+import { prepareProviders } from './discovery/prepare-providers.ts';
 import { CloudsipError } from './error.ts';
 import { systemClock } from './net/clock.ts';
 
@@ -42,11 +43,18 @@ async function main(): Promise<number> {
     case 'discover': {
       // Commands of rare use are loaded by whoever wants them: the agent's start does not grow by them.
       const { runDiscoverCommand } = await import('./cli/discover-command.ts');
-      return runDiscoverCommand(invocation, { providers, clock: systemClock, env, stdout, stderr });
+      const asked = await prepareProviders(providers, invocation.configuration);
+      return runDiscoverCommand(invocation, { providers: asked, clock: systemClock, env, stdout, stderr });
     }
     case 'doctor': {
       const { runDoctorCommand } = await import('./cli/doctor-command.ts');
-      return runDoctorCommand(invocation, { providers, clock: systemClock, env, stdout, stderr });
+      const asked = await prepareProviders(providers, invocation.configuration);
+      return runDoctorCommand(invocation, { providers: asked, clock: systemClock, env, stdout, stderr });
+    }
+    case 'provider-check': {
+      const { runProviderCheckCommand } = await import('./cli/provider-check-command.ts');
+      const io = { providers, clock: systemClock, env, stdout, stderr };
+      return runProviderCheckCommand(invocation.arguments, io);
     }
     case 'drain': {
       const { runDrainCommand } = await import('./cli/drain-command.ts');
@@ -63,7 +71,7 @@ async function run({ source, configuration, warnings }: RunInvocation): Promise<
   for (const warning of warnings) log.warn(warning);
   const agent = await Agent.start({
     configuration: source,
-    providers,
+    providers: await prepareProviders(providers, configuration),
     log,
     clock: systemClock,
     env: process.env,

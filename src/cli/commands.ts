@@ -1,4 +1,4 @@
-export type CommandName = 'user' | 'discover' | 'doctor' | 'drain' | 'help';
+export type CommandName = 'user' | 'discover' | 'doctor' | 'drain' | 'provider-check' | 'help';
 
 /** What can be asked for besides running. `main.ts` runs it; the help and the command line know it from here. */
 export interface Command {
@@ -34,6 +34,12 @@ export const commands: readonly Command[] = [
     summary: 'Take no new calls, wait for those in progress, end the running agent.',
     options: 'shared',
     flags: [],
+  },
+  {
+    name: 'provider-check',
+    form: 'PROVIDER [--json]',
+    summary: 'Run a provider, one of your own say, and check that it keeps the contract.',
+    options: 'shared',
   },
   { name: 'help', form: '', summary: 'This text.', options: 'shared' },
 ];

@@ -200,11 +200,14 @@ function read(option: ScalarOption, { origin, text, code }: Given): unknown {
   throw new UsageError(code, `${origin}: expected ${option.expected}, got "${text.slice(0, 100)}"${meant}`);
 }
 
+/** What is near to a known name is a typing error; what is not may be the name of a package. */
 function checkProvider(name: string, given: Given | undefined, known: readonly string[] | undefined): void {
-  if (!given || !known || name === 'auto' || known.includes(name)) return;
+  if (!given || !known || name === 'auto' || known.includes(name) || /[/@.]/.test(name)) return;
+  const meant = didYouMean(name, known);
+  if (meant === '') return;
   throw new UsageError(
     given.code,
-    `${given.origin}: expected auto or one of ${known.join(', ')}, got "${name}"${didYouMean(name, known)}`,
+    `${given.origin}: expected auto or one of ${known.join(', ')}, got "${name}"${meant}`,
   );
 }
 

@@ -42,6 +42,8 @@ export interface Configuration {
   /** CIDRs, in addition to those that discovery finds. */
   readonly localNetworks: readonly string[];
   readonly rtpPorts: PortRange;
+  /** STUN servers, `host[:port]`; `off` among them for none. */
+  readonly stun: readonly string[];
   readonly realm: string;
   readonly media: MediaMode;
   readonly unreadableSdp: UnreadableSdp;

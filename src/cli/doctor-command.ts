@@ -45,7 +45,7 @@ export async function runDoctorCommand(invocation: DoctorInvocation, io: DoctorI
 }
 
 /** The shape that docs/doctor.md promises: every key is there, and `null` is none. */
-function doctorJson(findings: readonly Finding[], counts: Readonly<Record<Verdict, number>>): object {
+export function doctorJson(findings: readonly Finding[], counts: Readonly<Record<Verdict, number>>): object {
   const verdict: Verdict = counts.fail > 0 ? 'fail' : counts.warn > 0 ? 'warn' : 'pass';
   return {
     verdict,

@@ -1,3 +1,5 @@
+import { resolve } from 'node:path';
+import { isPluginPath } from '../discovery/plugin-path.ts';
 import {
   isHostName,
   parseAdvertised,
@@ -17,6 +19,12 @@ import { parseCidr } from '../net/cidr.ts';
 export interface StaticMapping {
   readonly private: string;
   readonly public?: string;
+}
+
+/** A provider's name, the path of a plugin (made absolute), or the name of an npm package. */
+export function readProvider(text: string): string | undefined {
+  if (isPluginPath(text)) return resolve(text);
+  return /^(@[a-z0-9][a-z0-9._-]*\/)?[a-z][a-z0-9._-]*$/.test(text) ? text : undefined;
 }
 
 /** A domain, or `*.example.com` for all names below one. */

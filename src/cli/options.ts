@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { DEFAULT_STUN_SERVERS, parseStunServer } from '../discovery/stun-server.ts';
 import type { Configuration, DrainCause } from './configuration.ts';
 import { defaultStateDirectory, type Machine } from './default-state-directory.ts';
 import {
@@ -11,6 +12,7 @@ import {
   readListen,
   readNetwork,
   readPortRange,
+  readProvider,
   readRealm,
   readSilence,
 } from './option-values.ts';
@@ -52,6 +54,8 @@ export interface ListOption<Item> extends ScalarText<Item> {
   readonly kind: 'list';
   /** Empty where absent. */
   readonly fallback?: readonly Item[];
+  /** True for what the instance's tags cannot set. */
+  readonly notInCloud?: true;
 }
 
 /** Has a structure, so that only the configuration file can say it. */
@@ -111,10 +115,12 @@ const table = {
   provider: single<string>({
     name: 'provider',
     placeholder: 'NAME',
-    summary: 'The cloud to ask for public addresses; auto finds it from the machine itself.',
+    summary:
+      'The cloud to ask for public addresses; auto finds it by itself; ./mine.ts or an npm package is a plugin.',
     defaultText: 'auto',
-    expected: "a provider's name in lower case, or auto",
-    read: (text) => (/^[a-z][a-z0-9-]*$/.test(text) ? text : undefined),
+    expected:
+      "a provider's name in lower case, auto, or a plugin: a path such as ./mine.ts, or an npm package",
+    read: readProvider,
     fallback: () => 'auto',
     notInCloud: true,
   }),
@@ -202,6 +208,16 @@ const table = {
     expected: 'FIRST-LAST within 1024-65535, at least four ports, such as 10000-20000',
     read: readPortRange,
     fallback: () => ({ from: 10000, to: 20000 }),
+  }),
+  stun: list<string>({
+    name: 'stun',
+    placeholder: 'HOST[:PORT]',
+    summary: 'STUN servers, at least two, to ask about addresses of which the cloud tells nothing; or off.',
+    defaultText: DEFAULT_STUN_SERVERS.join(' and '),
+    expected: 'HOST or HOST:PORT, such as stun.example.com:3478, or off',
+    read: (text) => parseStunServer(text)?.text.toLowerCase(),
+    fallback: DEFAULT_STUN_SERVERS,
+    notInCloud: true,
   }),
   realm: single<string>({
     name: 'realm',

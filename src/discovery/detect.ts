@@ -14,7 +14,7 @@ export interface Discovery {
  */
 export function selectProvider(providers: readonly Provider[], name: string, facts: MachineFacts): Provider {
   if (name !== 'auto') {
-    const named = providers.find((provider) => provider.name === name);
+    const named = providers.find((provider) => provider.name === name || provider.origin === name);
     if (named) return named;
     const known = ['auto', ...providers.map((provider) => provider.name)].join(', ');
     throw new DiscoveryError(

@@ -30,6 +30,8 @@ export interface DiscoveryContext {
 /** A plugin that knows one cloud. */
 export interface Provider {
   readonly name: string;
+  /** What a foreign provider was loaded from, a path or a package: it is found by that too. */
+  readonly origin?: string;
   /** Whether this machine is one of that cloud's, from machine facts alone: never touches the network. */
   detect(facts: MachineFacts): boolean;
   /** Asks the cloud. Rejects with a `DiscoveryError` that says what was asked, what came and what to do. */

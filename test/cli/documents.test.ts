@@ -105,6 +105,7 @@ test('links between the documents lead somewhere', () => {
     'docs/configuration.md',
     'docs/architecture.md',
     'docs/clouds.md',
+    'docs/providers.md',
     'docs/doctor.md',
     'docs/operations.md',
   ]) {

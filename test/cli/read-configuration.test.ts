@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { Configuration } from '../../src/cli/configuration.ts';
 import { type Invocation, readConfiguration } from '../../src/cli/read-configuration.ts';
@@ -57,6 +58,7 @@ describe('without anything given', () => {
       aliases: [],
       localNetworks: [],
       rtpPorts: { from: 10000, to: 20000 },
+      stun: ['stun.cloudflare.com:3478', 'stun.l.google.com:19302'],
       realm: 'cloudsip',
       media: 'auto',
       unreadableSdp: 'refuse',
@@ -150,6 +152,9 @@ describe('values', () => {
           '10, 60,0',
           '--dscp=AF41',
           '--sdp-origin=keep',
+          '--stun',
+          'Stun.example.com',
+          '--stun=192.0.2.1:3479',
         ],
       ],
     });
@@ -164,6 +169,7 @@ describe('values', () => {
       aliases: ['203.0.113.9', '[2001:db8::2]:5062'],
       localNetworks: [],
       rtpPorts: { from: 30000, to: 30100 },
+      stun: ['stun.example.com', '192.0.2.1:3479'],
       realm: 'my house',
       media: 'off',
       unreadableSdp: 'pass',
@@ -179,13 +185,30 @@ describe('values', () => {
     });
   });
 
+  test('a provider may be a plugin: a path, made absolute, or a package that is no typing error', async () => {
+    for (const [given, expected] of [
+      ['./mine.ts', join(process.cwd(), 'mine.ts')],
+      ['../mine.js', join(process.cwd(), '../mine.js')],
+      ['/opt/mine.mjs', '/opt/mine.mjs'],
+      ['cloudsip-provider-mycloud', 'cloudsip-provider-mycloud'],
+      ['@mine/ec2', '@mine/ec2'],
+    ]) {
+      assert.equal((await configure({ argv: ['--provider', given!] })).provider, expected);
+    }
+  });
+
   const wrong: [string, string, string][] = [
     ['log-level', 'inof', 'one of trace, debug, info, warn, error, fatal, got "inof"; did you mean info?'],
     ['media', 'kernel', 'one of auto, koffi, dgram, off, got "kernel"'],
     ['silence', '60', 'three numbers of seconds such as 60,60,1800 (0 is without end), or off, got "60"'],
     ['dscp', '64', 'a number from 0 to 63 or a name such as ef, cs5 or af41, got "64"'],
     ['provider', 'ec3', 'auto or one of ec2, gcp, static, local, got "ec3"; did you mean ec2?'],
-    ['provider', 'EC 2', 'a provider\'s name in lower case, or auto, got "EC 2"'],
+    [
+      'provider',
+      'EC 2',
+      'a provider\'s name in lower case, auto, or a plugin: a path such as ./mine.ts, or an npm package, got "EC 2"',
+    ],
+    ['stun', 'stun:', 'HOST or HOST:PORT, such as stun.example.com:3478, or off, got "stun:"'],
     ['local-network', '10.0.0.0/33', 'a network such as 10.0.0.0/16 or 2001:db8::/56, got "10.0.0.0/33"'],
     [
       'domain',
@@ -303,7 +326,7 @@ describe('the command line', () => {
     [['usr'], 'unknown command "usr"; did you mean user?'],
     [
       ['serve'],
-      "unknown command \"serve\"; expected 'user', 'discover', 'doctor', 'drain', 'help' or nothing, which runs the agent",
+      "unknown command \"serve\"; expected 'user', 'discover', 'doctor', 'drain', 'provider-check', 'help' or nothing, which runs the agent",
     ],
     [['--', '--help'], 'unknown command "--help"; did you mean help?'],
     [['discover', '--jsn'], 'unknown option --jsn; did you mean --json?'],

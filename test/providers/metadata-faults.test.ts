@@ -7,33 +7,10 @@ import type { Topology } from '../../src/discovery/topology.ts';
 import { sameTopology } from '../../src/discovery/topology-diff.ts';
 import type { Clock } from '../../src/net/clock.ts';
 import { type CloudFault, type CloudRequest, type FakeCloud, startFakeCloud } from '../support/fake-cloud.ts';
-import * as clouds from '../support/fake-clouds.ts';
+import { type CloudModel, cloudModels } from '../support/fake-clouds.ts';
 import { ImpatientClock } from '../support/impatient-clock.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { quietLog } from '../support/quiet-log.ts';
-
-const MODELS: Readonly<Record<string, clouds.CloudModel>> = {
-  oci: clouds.oci('oci/vnics-vm-secondary.json'),
-  digitalocean: clouds.single('/metadata/v1.json', 'digitalocean/v1-b.json'),
-  hetzner: clouds.hetzner({
-    '': 'hetzner/metadata.yaml',
-    '/private-networks': 'hetzner/private-networks.yaml',
-  }),
-  alibaba: clouds.alibabaRecorded(),
-  tencent: clouds.tencent(),
-  ibm: clouds.ibm(),
-  vultr: clouds.single('/v1.json', 'vultr/v1-b-private-net.json'),
-  linode: clouds.linode(),
-  scaleway: clouds.single('/conf?format=json', 'scaleway/talos-conf-v2.json'),
-  upcloud: clouds.single('/metadata/v1.json', 'upcloud/metadata.json'),
-  exoscale: clouds.exoscale(),
-  equinixmetal: clouds.single('/metadata', 'equinixmetal/talos-metadata.json'),
-  openstack: clouds.openstack(
-    'openstack/network_data-3.json',
-    'openstack/openstack-meta_data.json',
-    'openstack/ec2-meta-data.json',
-  ),
-};
 
 const contextOf = (cloud: FakeCloud, clock: Clock = new ImpatientClock(999)): DiscoveryContext => ({
   facts: { dmi: {}, interfaces: [] },
@@ -102,7 +79,7 @@ const TROUBLES: readonly [what: string, judge: Judge, code: string | undefined][
   ],
 ];
 
-for (const [name, model] of Object.entries(MODELS)) {
+for (const [name, model] of Object.entries(cloudModels) as [string, CloudModel][]) {
   const provider = providers.find((each) => each.name === name)!;
   const run = async (judge: Judge): Promise<Outcome> => {
     await using cloud = await startFakeCloud(model.documents, model.gate?.().gate);
@@ -181,7 +158,7 @@ test('every cloud is troubled here that has no test of its own', () => {
   const others = ['ec2', 'gcp', 'azure', 'static', 'local'];
   assert.deepEqual(
     providers.map(({ name }) => name).filter((name) => !others.includes(name)),
-    Object.keys(MODELS),
+    Object.keys(cloudModels),
   );
 });
 
@@ -194,7 +171,7 @@ test('each asks at the endpoint of its cloud where no other is set', async () =>
   };
   const abort = new AbortController();
   abort.abort();
-  for (const name of Object.keys(MODELS)) {
+  for (const name of Object.keys(cloudModels)) {
     const context = { ...contextOf({ url: '' } as FakeCloud), env: {} };
     const expected = endpoints[name] ?? 'http://169.254.169.254/';
     await assert.rejects(

@@ -160,3 +160,27 @@ export const ibm = (): CloudModel => ({
   main: `${IBM_LIST}?version=2022-03-01`,
   gate: ibmGate,
 });
+
+/** One machine for each cloud, by the name of its provider. */
+export const cloudModels: Readonly<Record<string, CloudModel>> = {
+  oci: oci('oci/vnics-vm-secondary.json'),
+  digitalocean: single('/metadata/v1.json', 'digitalocean/v1-b.json'),
+  hetzner: hetzner({
+    '': 'hetzner/metadata.yaml',
+    '/private-networks': 'hetzner/private-networks.yaml',
+  }),
+  alibaba: alibabaRecorded(),
+  tencent: tencent(),
+  ibm: ibm(),
+  vultr: single('/v1.json', 'vultr/v1-b-private-net.json'),
+  linode: linode(),
+  scaleway: single('/conf?format=json', 'scaleway/talos-conf-v2.json'),
+  upcloud: single('/metadata/v1.json', 'upcloud/metadata.json'),
+  exoscale: exoscale(),
+  equinixmetal: single('/metadata', 'equinixmetal/talos-metadata.json'),
+  openstack: openstack(
+    'openstack/network_data-3.json',
+    'openstack/openstack-meta_data.json',
+    'openstack/ec2-meta-data.json',
+  ),
+};
