@@ -9,16 +9,33 @@ import type { Clock } from '../net/clock.ts';
 import type { Listener } from '../net/listener.ts';
 import { readOsInterfaces } from '../net/os-interfaces.ts';
 import type { Configuration } from './configuration.ts';
+import type { ConfigurationSource } from './configuration-source.ts';
 
-/** What the commands that ask the cloud are given. */
-export interface CloudQuestion {
+/** What the commands that ask the cloud are asked for. */
+export interface CloudInvocation {
   readonly configuration: Configuration;
+  readonly source: Pick<ConfigurationSource, 'resolve'>;
+  readonly arguments: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+export interface CloudIo {
   readonly providers: readonly Provider[];
   readonly clock: Clock;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stderr: Writable;
 }
 
+export interface CloudAnswer {
+  readonly topology: Topology;
+  /** With what the instance's tags set. */
+  readonly configuration: Configuration;
+  /** Sentences about what was given, by a person or by tags, and has no effect. */
+  readonly warnings: readonly string[];
+  readonly planned: PlannedListeners;
+}
+
+/** The listeners that the agent would open. */
 export interface PlannedListeners {
   readonly listeners: readonly Listener[];
   readonly warnings: readonly string[];
@@ -26,31 +43,35 @@ export interface PlannedListeners {
   readonly error?: IdentityError;
 }
 
-export function questionContext({ configuration, clock, env, stderr }: CloudQuestion): DiscoveryContext {
+export function cloudContext({ configuration }: CloudInvocation, io: CloudIo): DiscoveryContext {
   return {
     facts: readMachineFacts(),
-    clock,
-    log: warningsTo(stderr),
-    env,
+    clock: io.clock,
+    log: warningsTo(io.stderr),
+    env: io.env,
     configuration: configuration.static,
     currentInterfaces: () => readOsInterfaces(),
   };
 }
 
 /** Asks the provider as the agent does at its start. Rejects with a `DiscoveryError`. */
-export async function askCloud(question: CloudQuestion, context: DiscoveryContext): Promise<Topology> {
-  const { providers, configuration } = question;
-  const { topology } = await discover(
-    providers,
-    configuration.provider,
-    context,
-    new AbortController().signal,
-  );
-  return topology;
+export async function askCloud(
+  invocation: CloudInvocation,
+  { providers }: CloudIo,
+  context: DiscoveryContext,
+): Promise<CloudAnswer> {
+  const name = invocation.configuration.provider;
+  const { topology } = await discover(providers, name, context, new AbortController().signal);
+  const { configuration, warnings } = invocation.source.resolve(topology.options ?? {});
+  return {
+    topology,
+    configuration,
+    warnings: [...invocation.warnings, ...warnings],
+    planned: plan(topology, configuration, context),
+  };
 }
 
-/** The listeners that the agent would open with this topology. */
-export function listenersFor(
+function plan(
   topology: Topology,
   { listen, advertise }: Pick<Configuration, 'listen' | 'advertise'>,
   { facts }: Pick<DiscoveryContext, 'facts'>,

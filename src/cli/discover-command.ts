@@ -1,25 +1,18 @@
 import type { Writable } from 'node:stream';
-import type { AddressMapping, Claim, Topology } from '../discovery/topology.ts';
+import type { AddressMapping, Claim } from '../discovery/topology.ts';
 import { formatEndpoint, normalizeHost } from '../net/address.ts';
 import { type Listener, listenerKey } from '../net/listener.ts';
 import {
   askCloud,
-  type CloudQuestion,
-  listenersFor,
-  type PlannedListeners,
-  questionContext,
+  type CloudAnswer,
+  type CloudInvocation,
+  type CloudIo,
+  cloudContext,
 } from './cloud-question.ts';
 import { columns } from './columns.ts';
-import type { Configuration } from './configuration.ts';
 import { localNetworksText, provenanceText } from './status-table.ts';
 
-export interface DiscoverInvocation {
-  readonly configuration: Configuration;
-  readonly arguments: readonly string[];
-  readonly warnings: readonly string[];
-}
-
-export interface DiscoverIo extends Omit<CloudQuestion, 'configuration'> {
+export interface DiscoverIo extends CloudIo {
   readonly stdout: Writable;
 }
 
@@ -27,37 +20,27 @@ export interface DiscoverIo extends Omit<CloudQuestion, 'configuration'> {
  * `cloudsip discover`: what the agent would find and where it would listen. Returns the exit code: 0, or 1 where
  * no listener can be planned. Rejects with a `DiscoveryError` where the cloud gives no answer.
  */
-export async function runDiscoverCommand(invocation: DiscoverInvocation, io: DiscoverIo): Promise<number> {
-  const { configuration } = invocation;
-  const question: CloudQuestion = { ...io, configuration };
-  const context = questionContext(question);
+export async function runDiscoverCommand(invocation: CloudInvocation, io: DiscoverIo): Promise<number> {
   const startedAt = performance.now();
-  const topology = await askCloud(question, context);
-  const askedMs = Math.round(performance.now() - startedAt);
-  const planned = listenersFor(topology, configuration, context);
-  const warnings = [...invocation.warnings, ...planned.warnings];
-  const found: Found = { topology, localNetworks: configuration.localNetworks, askedMs, planned, warnings };
+  const answer = await askCloud(invocation, io, cloudContext(invocation, io));
+  const found: Found = { ...answer, askedMs: Math.round(performance.now() - startedAt) };
   io.stdout.write(
     invocation.arguments.includes('--json')
       ? `${JSON.stringify(discoveryJson(found), null, 2)}\n`
       : discoveryText(found),
   );
-  if (!planned.error) return 0;
-  io.stderr.write(`cloudsip: ${planned.error.message}\n`);
+  const { error } = answer.planned;
+  if (!error) return 0;
+  io.stderr.write(`cloudsip: ${error.message}\n`);
   return 1;
 }
 
-export interface Found {
-  readonly topology: Topology;
-  /** Configured ones, besides those of the topology. */
-  readonly localNetworks: readonly string[];
+interface Found extends CloudAnswer {
   readonly askedMs: number;
-  readonly planned: PlannedListeners;
-  readonly warnings: readonly string[];
 }
 
 /** The shape that docs/doctor.md promises: every key is there, and nothing is null but what is unknown. */
-export function discoveryJson({ topology, localNetworks, askedMs, planned, warnings }: Found): object {
+function discoveryJson({ topology, configuration, askedMs, planned, warnings }: Found): object {
   return {
     provider: topology.provider,
     askedMs,
@@ -84,15 +67,16 @@ export function discoveryJson({ topology, localNetworks, askedMs, planned, warni
       bound: formatEndpoint(listener.bound),
       advertised: listener.advertised ? formatEndpoint(listener.advertised) : null,
     })),
-    localNetworks: [...topology.localNetworks, ...localNetworks],
+    localNetworks: [...topology.localNetworks, ...configuration.localNetworks],
     options: topology.options ?? {},
     notes: topology.notes ?? [],
-    warnings,
+    warnings: [...warnings, ...planned.warnings],
   };
 }
 
 /** The same for a person. */
-export function discoveryText({ topology, localNetworks, askedMs, planned, warnings }: Found): string {
+function discoveryText({ topology, configuration, askedMs, planned, warnings }: Found): string {
+  const localNetworks = [...topology.localNetworks, ...configuration.localNetworks];
   const rows = topology.interfaces.flatMap((nic) =>
     nic.addresses.map((address, index) => [
       index === 0 ? (nic.osName ?? nic.id ?? nic.mac) : '',
@@ -122,6 +106,7 @@ export function discoveryText({ topology, localNetworks, askedMs, planned, warni
       : []),
     ...(topology.notes ?? []),
     ...warnings,
+    ...planned.warnings,
   ];
   const options = Object.entries(topology.options ?? {});
   return [
@@ -129,7 +114,7 @@ export function discoveryText({ topology, localNetworks, askedMs, planned, warni
     '',
     ...columns([['interface', 'private', 'public', 'where from', 'listener'], ...rows]),
     '',
-    `Local networks: ${localNetworksText({ ...topology, localNetworks: [...topology.localNetworks, ...localNetworks] })}`,
+    `Local networks: ${localNetworksText({ ...topology, localNetworks })}`,
     ...(options.length > 0
       ? [`Options of tags: ${options.map(([name, value]) => `${name}=${value}`).join(', ')}`]
       : []),

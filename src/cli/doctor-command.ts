@@ -1,39 +1,33 @@
 import type { Writable } from 'node:stream';
 import type { Finding, Verdict } from '../discovery/finding.ts';
 import { type DoctorOptions, examineMachine } from '../doctor/doctor.ts';
-import { askCloud, type CloudQuestion, listenersFor, questionContext } from './cloud-question.ts';
-import type { Configuration } from './configuration.ts';
+import { askCloud, type CloudInvocation, type CloudIo, cloudContext } from './cloud-question.ts';
 import { DoctorText } from './doctor-text.ts';
 
-export interface DoctorInvocation {
-  readonly configuration: Configuration;
-  readonly arguments: readonly string[];
-  readonly warnings: readonly string[];
-}
-
-export interface DoctorIo extends Omit<CloudQuestion, 'configuration'> {
+export interface DoctorIo extends CloudIo {
   readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number };
   /** What tests replace. */
   readonly doctor?: Partial<DoctorOptions>;
 }
 
 /** `cloudsip doctor`. Returns the exit code: 1 where a check fails, else 0. */
-export async function runDoctorCommand(invocation: DoctorInvocation, io: DoctorIo): Promise<number> {
+export async function runDoctorCommand(invocation: CloudInvocation, io: DoctorIo): Promise<number> {
   const { configuration, warnings } = invocation;
-  const question: CloudQuestion = { ...io, configuration };
-  const context = questionContext(question);
+  const context = cloudContext(invocation, io);
   const findings = examineMachine({
     configuration,
+    warnings,
     context,
     providers: io.providers,
-    discover: () => askCloud(question, context),
-    planListeners: (topology) => listenersFor(topology, configuration, context),
+    discover: async () => {
+      const { planned, ...answer } = await askCloud(invocation, io, context);
+      return { ...answer, ...planned, warnings: answer.warnings };
+    },
     ...io.doctor,
   });
   const counts: Record<Verdict, number> = { pass: 0, warn: 0, fail: 0, skip: 0 };
   const told: Finding[] = [];
   const text = invocation.arguments.includes('--json') ? undefined : new DoctorText(io.stdout, io.env);
-  for (const warning of warnings) io.stderr.write(`cloudsip: ${warning}\n`);
   for await (const finding of findings) {
     counts[finding.verdict]++;
     told.push(finding);

@@ -19,6 +19,8 @@ export type Invocation =
       /** A command. */
       readonly kind: Exclude<CommandName, 'help'>;
       readonly configuration: Configuration;
+      /** The same, to be worked out again with what the cloud sets. */
+      readonly source: ConfigurationSource;
       /** What follows its name, without the options that are the agent's. */
       readonly arguments: readonly string[];
       readonly warnings: readonly string[];
@@ -63,7 +65,8 @@ export async function readConfiguration(
   });
   const { configuration } = source.resolve();
   const warnings = strayVariables(env);
-  if (parsed.command === 'help') return { kind: 'user', configuration, arguments: ['--help'], warnings };
-  if (parsed.command) return { kind: parsed.command, configuration, arguments: parsed.rest, warnings };
-  return { kind: 'run', configuration, source, warnings };
+  const read = { configuration, source, warnings };
+  if (parsed.command === 'help') return { kind: 'user', arguments: ['--help'], ...read };
+  if (parsed.command) return { kind: parsed.command, arguments: parsed.rest, ...read };
+  return { kind: 'run', ...read };
 }

@@ -23,7 +23,28 @@ export async function checkAdvertisedAddresses(patient: Patient): Promise<Findin
     const evidence = 'The cloud told no addresses to compare with.';
     return [{ check, verdict: 'skip', evidence }];
   }
-  return Promise.all(listeners.map((listener) => checkOne(listener, patient)));
+  const findings = await Promise.all(listeners.map((listener) => checkOne(listener, patient)));
+  return [...findings, ...sharedFindings(listeners)];
+}
+
+/** Two sockets under one name: only one of them can be reached there. */
+function sharedFindings(listeners: readonly Listener[]): Finding[] {
+  const byName = Map.groupBy(
+    listeners.filter(({ advertised }) => advertised !== undefined),
+    ({ transport, advertised }) => `${transport}:${formatEndpoint(advertised!)}`,
+  );
+  return [...byName].flatMap(([subject, sharing]): Finding[] => {
+    if (sharing.length < 2) return [];
+    return [
+      {
+        check,
+        subject,
+        verdict: 'warn',
+        evidence: `${sharing.map(({ bound }) => formatEndpoint(bound)).join(', ')} are all advertised as ${subject}: only one of them can be reached there.`,
+        remedy: `Give each its own: --listen '${listenerKey(sharing[0]!)} as PUBLIC', or leave --advertise out.`,
+      },
+    ];
+  });
 }
 
 async function checkOne(listener: Listener, patient: Patient): Promise<Finding> {

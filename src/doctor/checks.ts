@@ -3,6 +3,7 @@ import { checkAdvertisedAddresses } from './advertised-address.ts';
 import { checkBoundAddresses } from './bound-addresses.ts';
 import { checkClock } from './clock-skew.ts';
 import { examineCloud } from './cloud-examination.ts';
+import { checkConfiguration } from './configuration-warnings.ts';
 import { checkDetection } from './detection.ts';
 import { checkFileDescriptors } from './file-descriptors.ts';
 import { checkHairpin } from './hairpin.ts';
@@ -22,6 +23,7 @@ export const checks: readonly Check[] = [
   { name: 'metadata', run: checkMetadata },
   { name: 'addresses', run: checkAddressSources },
   { name: 'cloud', run: examineCloud },
+  { name: 'configuration', run: checkConfiguration },
   { name: 'advertised', run: checkAdvertisedAddresses },
   { name: 'bound-address', run: checkBoundAddresses },
   { name: 'source-routing', run: checkSourceRouting },

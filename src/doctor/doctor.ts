@@ -11,14 +11,23 @@ import { MetadataWatch } from './metadata-watch.ts';
 import type { Check, Machine, Patient, PatientConfiguration } from './patient.ts';
 import { findRunningAgent, type RunningAgent } from './running-agent.ts';
 
-export interface DoctorOptions {
+/** What the cloud said, and what the agent would make of it. */
+export interface Discovered {
+  readonly topology: Topology;
+  /** With what the instance's tags set. */
   readonly configuration: PatientConfiguration;
+  /** Sentences about what was given, by a person or by tags, and has no effect. */
+  readonly warnings: readonly string[];
+  readonly listeners: readonly Listener[];
+  /** Why there are none. */
+  readonly error?: Error;
+}
+
+export interface DoctorOptions extends Pick<Discovered, 'configuration' | 'warnings'> {
   readonly context: DiscoveryContext;
   readonly providers: readonly Provider[];
   /** Asks the cloud as the agent would; rejects with a `DiscoveryError`. */
-  readonly discover: () => Promise<Topology>;
-  /** The listeners that the agent would open. */
-  readonly planListeners: (topology: Topology) => { listeners: readonly Listener[]; error?: Error };
+  readonly discover: () => Promise<Discovered>;
   /** By default this machine, and the agent that runs on it. */
   readonly machine?: Machine;
   readonly agent?: RunningAgent;
@@ -50,30 +59,31 @@ export async function* examineMachine(options: DoctorOptions): AsyncGenerator<Fi
 }
 
 async function interview(options: DoctorOptions): Promise<Patient> {
-  const { configuration, context, providers, machine = thisMachine } = options;
+  const { context, providers, machine = thisMachine } = options;
   using watch = new MetadataWatch();
-  let topology: Topology | undefined;
+  let discovered: Discovered | undefined;
   let discoveryError: DiscoveryError | undefined;
   let provider: Provider | undefined;
   try {
-    provider = selectProvider(providers, configuration.provider, context.facts);
-    topology = await options.discover();
+    provider = selectProvider(providers, options.configuration.provider, context.facts);
+    discovered = await options.discover();
   } catch (error) {
     if (!(error instanceof DiscoveryError)) throw error;
     discoveryError = error;
   }
-  const { listeners, error } = topology ? options.planListeners(topology) : { listeners: [] };
+  const { configuration, warnings } = discovered ?? options;
   const agent = options.agent ?? findRunningAgent(machine.root);
   return {
     configuration,
+    warnings,
     context,
     providers,
     ...(provider && { provider }),
-    ...(topology && { topology }),
+    ...(discovered && { topology: discovered.topology }),
     ...(discoveryError && { discoveryError }),
     exchanges: watch.exchanges,
-    listeners,
-    ...(error && { listenerError: error }),
+    listeners: discovered?.listeners ?? [],
+    ...(discovered?.error && { listenerError: discovered.error }),
     ...(agent && { agent }),
     machine,
   };

@@ -25,6 +25,8 @@ export interface PatientConfiguration {
 /** The machine and what is known of it once the cloud has been asked. Tests bring machines of their own. */
 export interface Patient {
   readonly configuration: PatientConfiguration;
+  /** Sentences about what was given, by a person or by tags, and has no effect. */
+  readonly warnings: readonly string[];
   readonly context: DiscoveryContext;
   readonly providers: readonly Provider[];
   /** The one that was asked; absent where there is none of that name. */

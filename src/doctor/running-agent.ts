@@ -18,7 +18,10 @@ export function findRunningAgent(root: string, ownPid: number = process.pid): Ru
     const words = read(join(root, 'proc', name, 'cmdline'))?.split('\0') ?? [];
     const at = words.findIndex((word) => isOurProgram(root, word));
     // Commands that end by themselves have the same program.
-    if (at < 0 || words.slice(at + 1).some((word) => ['user', 'doctor', 'discover', 'help'].includes(word)))
+    if (
+      at < 0 ||
+      words.slice(at + 1).some((word) => ['user', 'doctor', 'discover', 'drain', 'help'].includes(word))
+    )
       continue;
     const network = networkOf(root, name);
     if (network !== undefined && network !== networkOf(root, 'self')) continue;

@@ -33,7 +33,7 @@ const found: Topology = {
     { mac: '02:00:00:00:00:02', subnets: [], addresses: [] },
   ],
   localNetworks: ['127.0.0.0/16'],
-  options: { 'log-level': 'debug' },
+  options: { 'log-level': 'debug', 'local-network': '10.9.0.0/16', colour: 'red' },
   notes: ['Heaven tells no weather.'],
 };
 
@@ -74,12 +74,13 @@ describe('cloudsip discover', () => {
              10.255.254.253  none         instance metadata  -
 
 Local networks: 127.0.0.0/16, 10.8.0.0/16 (told the bound address)
-Options of tags: log-level=debug
+Options of tags: log-level=debug, local-network=10.9.0.0/16, colour=red
 
 ! 127.0.0.15: instance metadata says 203.0.113.5, but cloud API says 203.0.113.9; the former is used.
 ! 127.0.0.15: instance metadata says 203.0.113.5, but STUN says that no public address stands in front; the former is used.
 ! What stands in front of 127.0.0.16 could not be found out: name it with --listen 'udp:ADDRESS as PUBLIC' or --advertise.
 ! Heaven tells no weather.
+! the tag cloudsip-colour has no effect: there is no such option
 ! 10.255.254.253 belongs to this machine according to heaven, but the operating system does not have it, so nothing listens there. Configure it on ens5 ("ip address add") and it is taken up by itself.
 `,
     );
@@ -100,7 +101,7 @@ Options of tags: log-level=debug
     assert.equal(code, 0);
     const { askedMs, warnings, ...rest } = JSON.parse(stdout);
     assert.ok(Number.isInteger(askedMs));
-    assert.equal(warnings.length, 1);
+    assert.equal(warnings.length, 2);
     assert.deepEqual(rest, {
       provider: 'heaven',
       interfaces: [
@@ -146,8 +147,8 @@ Options of tags: log-level=debug
         { transport: 'udp', bound: '127.0.0.15:5060', advertised: '203.0.113.5:5060' },
         { transport: 'udp', bound: '127.0.0.16:5060', advertised: null },
       ],
-      localNetworks: ['127.0.0.0/16'],
-      options: { 'log-level': 'debug' },
+      localNetworks: ['127.0.0.0/16', '10.9.0.0/16'],
+      options: { 'log-level': 'debug', 'local-network': '10.9.0.0/16', colour: 'red' },
       notes: ['Heaven tells no weather.'],
     });
   });

@@ -5,7 +5,9 @@ import { describe, test } from 'node:test';
 import { runDoctorCommand } from '../../src/cli/doctor-command.ts';
 import { readConfiguration } from '../../src/cli/read-configuration.ts';
 import type { Finding, Verdict } from '../../src/discovery/finding.ts';
+import { checkConfiguration } from '../../src/doctor/configuration-warnings.ts';
 import { systemClock } from '../../src/net/clock.ts';
+import { fakePatient } from '../doctor/fake-patient.ts';
 
 const long =
   'Answers from 10.0.1.15 (ens6) to the internet leave by ens5 via 10.0.0.1 (table main): the cloud drops what leaves by an interface that does not have its source address.';
@@ -104,7 +106,11 @@ describe('cloudsip doctor', () => {
   });
 
   test('tells of variables that have no effect', async () => {
-    const { stderr } = await run([], { env: { CLOUDSIP_LISTN: 'x' } });
-    assert.match(stderr, /^cloudsip: the environment variable CLOUDSIP_LISTN has no effect/);
+    const invocation = await readConfiguration(['doctor'], { CLOUDSIP_LISTN: 'x' }, () => '');
+    assert.ok(invocation.kind === 'doctor');
+    const [found, ...more] = checkConfiguration(fakePatient({ warnings: invocation.warnings }));
+    assert.deepEqual(more, []);
+    assert.equal(found!.verdict, 'warn');
+    assert.match(found!.evidence, /^The environment variable CLOUDSIP_LISTN has no effect/);
   });
 });

@@ -62,6 +62,7 @@ export function fakePatient(fake: FakePatient = {}): Patient {
       configuration: undefined,
     },
     providers: [],
+    warnings: [],
     topology: twoCards(),
     exchanges: [],
     listeners: [],
