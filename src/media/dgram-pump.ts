@@ -6,6 +6,7 @@ import { lookupNothing } from './probe-socket.ts';
 import { RtpStatistics } from './rtp-statistics.ts';
 import { counter, remoteOffset, SlotTable, slotBytes } from './slot-table.ts';
 import { eraseSockaddr, writeSockaddr } from './sockaddr.ts';
+import { type ExpectedSource, rankOf, takesOver } from './source-rank.ts';
 import { answerStun, type IceCredentials, isStun } from './stun.ts';
 
 /** What may wait in one socket's queue while the kernel takes nothing. */
@@ -19,6 +20,9 @@ interface Channel {
   rtcpPeer: Channel | undefined;
   ice: IceCredentials | undefined;
   remote: Endpoint | undefined;
+  expected: ExpectedSource | undefined;
+  /** How well the best source of this window fitted; 0 before the first. */
+  rank: number;
   flags: number;
 }
 
@@ -57,11 +61,18 @@ export class DgramPump implements Pump {
         break;
       }
       case 'aim': {
-        const [, slot, address, port, rtp] = command;
+        const [, slot, address, port, rtp, signalling, beside] = command;
         const channel = this.#channels.get(slot);
         if (!channel) break;
         channel.flags = reaimed(channel.flags, address !== '', rtp);
-        this.#point(channel, address === '' ? undefined : { address: normalizeHost(address), port });
+        const described = address === '' ? undefined : { address: normalizeHost(address), port };
+        channel.rank = 0;
+        channel.expected = {
+          described,
+          signalling,
+          beside: beside < 0 ? undefined : () => this.#table.remote(beside)?.address,
+        };
+        this.#point(channel, described);
         break;
       }
       case 'split': {
@@ -119,6 +130,8 @@ export class DgramPump implements Pump {
       rtcpPeer: undefined,
       ice: undefined,
       remote: undefined,
+      expected: undefined,
+      rank: 0,
       flags: latchBit.rtp,
     };
     socket.on('error', (error: NodeJS.ErrnoException) => {
@@ -152,12 +165,12 @@ export class DgramPump implements Pump {
     }
     const { remote } = channel;
     if (remote?.port !== source.port || remote.address !== source.address) {
-      if (!mayLearn(channel.flags, packet[0]!)) {
+      if (!mayLearn(channel.flags, packet[0]!) || !betters(channel, source)) {
         values[at + counter.strangers]!++;
         return;
       }
       this.#point(channel, { address: source.address, port: source.port });
-    }
+    } else if (channel.rank === 0) betters(channel, source);
     channel.flags |= latchBit.latched;
     values[at + counter.packets]!++;
     values[at + counter.bytes]! += packet.length;
@@ -209,4 +222,13 @@ export class DgramPump implements Pump {
   #report(report: Report): void {
     this.#data.port.postMessage(report);
   }
+}
+
+/** Whether a source is better than the remote so far; it is remembered then. */
+function betters(channel: Channel, source: Endpoint): boolean {
+  const rank = rankOf(source, channel.expected);
+  const learning = (channel.flags & latchBit.learning) !== 0;
+  if (!takesOver(learning, rank, channel.rank, channel.expected)) return false;
+  channel.rank = rank;
+  return true;
 }

@@ -15,7 +15,17 @@ export type Command =
   /** Connectivity checks at `slot` are answered; with `checked` nothing else teaches. Undefined ends it. */
   | readonly ['ice', slot: number, ice: IceCredentials | undefined, checked: boolean]
   /** The remote by SDP; '' where it is unknown and must be learned. Opens the learning window. */
-  | readonly ['aim', slot: number, address: string, port: number, rtp: boolean]
+  | readonly [
+      'aim',
+      slot: number,
+      address: string,
+      port: number,
+      rtp: boolean,
+      /** Where the side's SIP comes from. */
+      signalling: string | undefined,
+      /** The slot of the RTP that this is the RTCP of, or -1. */
+      beside: number,
+    ]
   | readonly ['mute', slot: number, muted: boolean]
   /** The learning window is over. */
   | readonly ['seal', slot: number]

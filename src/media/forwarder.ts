@@ -24,6 +24,8 @@ interface Channel {
   checked: boolean;
   aimed: boolean;
   rtp: boolean;
+  signalling: string | undefined;
+  beside: number;
   muted: boolean;
   sealed: boolean;
   released: (() => void) | undefined;
@@ -111,6 +113,8 @@ export class Forwarder {
       checked: false,
       aimed: false,
       rtp: true,
+      signalling: undefined,
+      beside: -1,
       muted: false,
       sealed: false,
       released: undefined,
@@ -156,15 +160,24 @@ export class Forwarder {
 
   /**
    * The SDP names a new remote, or one that has to be learned. Opens the learning window. `rtp` is false for
-   * other things over UDP, such as T.38.
+   * other things over UDP, such as T.38. `signalling` is where the side's SIP comes from, `beside` the slot of
+   * the RTP that this is the RTCP of.
    */
-  aim(slot: number, remote: Endpoint | 'learn', rtp: boolean): void {
+  aim(
+    slot: number,
+    remote: Endpoint | 'learn',
+    rtp: boolean,
+    signalling: string | undefined,
+    beside = -1,
+  ): void {
     const channel = this.#at(slot);
     channel.aimed = true;
     channel.rtp = rtp;
     channel.sealed = false;
     const { address, port } = remote === 'learn' ? { address: '', port: 0 } : remote;
-    this.#tell(['aim', slot, address, port, rtp]);
+    channel.signalling = signalling;
+    channel.beside = beside;
+    this.#tell(['aim', slot, address, port, rtp, signalling, beside]);
   }
 
   /** Nothing is sent to the remote while it is muted. */
@@ -319,11 +332,24 @@ export class Forwarder {
     });
     const live = this.#channels.filter((channel) => channel !== undefined);
     for (const { slot, fd, address, port } of live) this.#tell(['open', slot, fd, address, port]);
-    for (const { slot, aimed, rtp, peer, rtcpPeer, kinds, ice, checked, muted, sealed } of live) {
+    for (const {
+      slot,
+      aimed,
+      rtp,
+      signalling,
+      beside,
+      peer,
+      rtcpPeer,
+      kinds,
+      ice,
+      checked,
+      muted,
+      sealed,
+    } of live) {
       // What was learned stands in the shared memory, which outlives the thread.
       const remote = this.#table.remote(slot);
-      if (remote) this.#tell(['aim', slot, remote.address, remote.port, rtp]);
-      else if (aimed) this.#tell(['aim', slot, '', 0, rtp]);
+      if (remote) this.#tell(['aim', slot, remote.address, remote.port, rtp, signalling, beside]);
+      else if (aimed) this.#tell(['aim', slot, '', 0, rtp, signalling, beside]);
       if (sealed || !aimed) this.#tell(['seal', slot]);
       if (muted) this.#tell(['mute', slot, true]);
       if (kinds) this.#tell(['kinds', slot, kinds]);

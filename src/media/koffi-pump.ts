@@ -1,10 +1,12 @@
 import { receiveMessageOnPort } from 'node:worker_threads';
+import { normalizeHost } from '../net/address.ts';
 import type { Command, ForwarderData, Pump, Report } from './forwarder-protocol.ts';
 import { isRtcp, latchBit, mayLearn, reaimed } from './latch.ts';
 import type { Libc } from './libc.ts';
 import { RtpStatistics } from './rtp-statistics.ts';
 import { counter, maxSlots, remoteOffset, SlotTable, slotBytes } from './slot-table.ts';
 import { eraseSockaddr, readSockaddr, sockaddrBytes, writeSockaddr } from './sockaddr.ts';
+import { type ExpectedSource, rankOf, takesOver } from './source-rank.ts';
 import { answerStun, type IceCredentials, isStun } from './stun.ts';
 
 const epollIn = 1;
@@ -45,6 +47,9 @@ export class KoffiPump implements Pump {
   readonly #ice = new Map<number, IceCredentials>();
   readonly #statistics: RtpStatistics;
   readonly #flags: Uint8Array = new Uint8Array(maxSlots);
+  readonly #expected: (ExpectedSource | undefined)[] = [];
+  /** How well the best source of this window fitted; 0 before the first. */
+  readonly #ranks: Uint8Array = new Uint8Array(maxSlots);
   readonly #remoteLengths: Uint8Array = new Uint8Array(maxSlots);
   readonly #arena: DataView = new DataView(new ArrayBuffer(bufferAt + bufferBytes));
   readonly #arenaWords: Uint32Array = new Uint32Array(this.#arena.buffer);
@@ -116,12 +121,12 @@ export class KoffiPump implements Pump {
       return true;
     }
     if (!this.#fromRemote(slot)) {
-      if (!mayLearn(this.#flags[slot]!, this.#packet[0]!)) {
+      if (!mayLearn(this.#flags[slot]!, this.#packet[0]!) || !this.#takesOver(slot)) {
         this.#values[at + counter.strangers]!++;
         return true;
       }
       this.#learn(slot);
-    }
+    } else if (this.#ranks[slot] === 0) this.#takesOver(slot);
     this.#flags[slot]! |= latchBit.latched;
     this.#values[at + counter.packets]!++;
     this.#values[at + counter.bytes]! += size;
@@ -184,6 +189,20 @@ export class KoffiPump implements Pump {
     if (answer.nominated) this.#learn(slot);
   }
 
+  /** Whether the source of this packet is better than the remote so far; it is remembered then. */
+  #takesOver(slot: number): boolean {
+    // Nothing fits better than what was described: most strangers go without another look.
+    const best = this.#ranks[slot]!;
+    if (best === 3) return false;
+    const source = readSockaddr(this.#arena, sourceAt);
+    if (!source) return false;
+    const expected = this.#expected[slot];
+    const rank = rankOf(source, expected);
+    if (!takesOver((this.#flags[slot]! & latchBit.learning) !== 0, rank, best, expected)) return false;
+    this.#ranks[slot] = rank;
+    return true;
+  }
+
   #learn(slot: number): void {
     const remote = (slot * slotBytes + remoteOffset) >> 2;
     const source = sourceAt >> 2;
@@ -209,6 +228,8 @@ export class KoffiPump implements Pump {
         this.#peers[slot] = -1;
         this.#rtcpPeers[slot] = -1;
         this.#flags[slot] = latchBit.rtp;
+        this.#ranks[slot] = 0;
+        this.#expected[slot] = undefined;
         this.#statistics.set(slot, undefined);
         this.#ice.delete(slot);
         if (this.#watch(epollCtlAdd, fd, slot) < 0) this.#report(['lost', slot, this.#libc.lastError()]);
@@ -219,7 +240,14 @@ export class KoffiPump implements Pump {
         this.#peers[command[1]] = command[2];
         break;
       case 'aim': {
-        const [, slot, address, port, rtp] = command;
+        const [, slot, address, port, rtp, signalling, beside] = command;
+        this.#ranks[slot] = 0;
+        const described = address === '' ? undefined : { address: normalizeHost(address), port };
+        this.#expected[slot] = {
+          described,
+          signalling,
+          beside: beside < 0 ? undefined : () => this.#table.remote(beside)?.address,
+        };
         this.#flags[slot] = reaimed(this.#flags[slot]!, address !== '', rtp);
         const at = slot * slotBytes + remoteOffset;
         if (address === '') eraseSockaddr(this.#table.view, at);

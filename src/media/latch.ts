@@ -23,8 +23,8 @@ export function reaimed(flags: number, aimed: boolean, rtp: boolean): number {
 }
 
 /**
- * True where a packet from a source that is not the remote makes it the remote (symmetric RTP behind a NAT,
- * RFC 4961, RFC 7362 4): the window is open, or nothing ever came. Stray datagrams that are neither RTP, RTCP
+ * True where a packet from a source that is not the remote may make it the remote (symmetric RTP behind a NAT,
+ * RFC 4961, RFC 7362 4): the window is open, or nothing ever came. Whether it does, `takesOver` says. Stray datagrams that are neither RTP, RTCP
  * (version 2: RFC 3550 5.1) nor DTLS (RFC 7983 7) teach nothing: a scanner must not steal a call.
  */
 export function mayLearn(flags: number, firstByte: number): boolean {

@@ -5,6 +5,8 @@ import type { StreamQuality } from './stream-quality.ts';
 export interface MediaIdentity {
   readonly boundAddress: string;
   readonly advertisedAddress: string;
+  /** Where the SIP of the side that it faces comes from, or goes to. */
+  readonly peerAddress?: string | undefined;
 }
 
 export type Party = 'caller' | 'callee';

@@ -80,8 +80,8 @@ export class PortPair {
     const kind = last?.isRtp !== remote.isRtp;
     const rtp = kind || !sameEndpoint(last?.rtp, remote.rtp);
     const rtcp = kind || !sameEndpoint(last?.rtcp, remote.rtcp);
-    if (rtp) forwarder.aim(this.rtp, remote.rtp ?? 'learn', remote.isRtp);
-    if (rtcp) forwarder.aim(this.rtcp, remote.rtcp ?? 'learn', remote.isRtp);
+    if (rtp) forwarder.aim(this.rtp, remote.rtp ?? 'learn', remote.isRtp, remote.signalling);
+    if (rtcp) forwarder.aim(this.rtcp, remote.rtcp ?? 'learn', remote.isRtp, remote.signalling, this.rtp);
     return rtp || rtcp;
   }
 

@@ -92,7 +92,7 @@ export class RelayedSession implements MediaSession, Listened {
       const pair = sender.pairAt(index);
       if (!pair || !isActive(section) || heads[index] !== index) return undefined;
       const bundled = heads.some((head, other) => head === index && other !== index);
-      return remoteOf(description, section, pair.boundAddress, bundled);
+      return remoteOf(description, section, pair.boundAddress, facingSender.peerAddress, bundled);
     });
     const active = description.media.filter(isActive);
     const held = active.length > 0 && active.every((section) => isHeld(description, section));

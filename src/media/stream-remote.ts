@@ -19,6 +19,8 @@ export interface StreamRemote {
   /** c=0.0.0.0: nothing is to be sent (RFC 3264 8.4). */
   readonly muted: boolean;
   readonly kinds: PacketKinds;
+  /** Where the side's SIP comes from. */
+  readonly signalling: string | undefined;
 }
 
 const rtpProto = /^(?:UDP\/TLS\/)?RTP\//i;
@@ -44,7 +46,8 @@ export function remoteOf(
   description: SessionDescription,
   section: MediaSection,
   boundAddress: string,
-  bundled = false,
+  signalling: string | undefined,
+  bundled: boolean,
 ): StreamRemote {
   const connection = connectionOf(description, section);
   const host = connection ? normalizeHost(connection.address) : '';
@@ -62,6 +65,7 @@ export function remoteOf(
     // DTLS looks like itself, so that a source is learned from it alone (RFC 7983).
     isRtp: isRtp || /DTLS|TLS/i.test(section.proto),
     muted: !ice && isUnspecified(host),
+    signalling: signalling === undefined ? undefined : normalizeHost(signalling),
     kinds: {
       tracked: isRtp && !bundled,
       reports: isRtp && !/\/SAVPF?$/i.test(section.proto),

@@ -155,6 +155,7 @@ export class MediaAnchor implements CallsInProgress {
     return {
       boundAddress: side.listener.bound.address,
       advertisedAddress: unbracket(this.#identity.towards(side.listener, side.peerAddress).host),
+      peerAddress: side.peerAddress,
     };
   }
 

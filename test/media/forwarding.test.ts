@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import type { MediaRelay, MediaSession } from '../../src/media/media-contract.ts';
+import type { MediaIdentity, MediaRelay, MediaSession } from '../../src/media/media-contract.ts';
 import type { MediaRelayOptions } from '../../src/media/media-relay.ts';
 import type { ManualClock } from '../support/manual-clock.ts';
 import {
@@ -28,7 +28,11 @@ interface Call {
 }
 
 /** A call between two phones that tell their own ports. */
-async function call(t: TestContext, options: Partial<MediaRelayOptions>): Promise<Call> {
+async function call(
+  t: TestContext,
+  options: Partial<MediaRelayOptions>,
+  fromCaller: MediaIdentity = towardsCaller,
+): Promise<Call> {
   const { relay, clock } = await relayFor(t, options);
   const caller = await Phone.open(t);
   const callee = await Phone.open(t);
@@ -38,7 +42,7 @@ async function call(t: TestContext, options: Partial<MediaRelayOptions>): Promis
     'offer',
     'caller',
     'b',
-    towardsCaller,
+    fromCaller,
     towardsCallee,
   );
   const answer = session.rewrite(
@@ -150,10 +154,16 @@ for (const forwarder of kinds) {
       assert.equal(stranger.unread, 0);
     });
 
-    it('lets the window stay open while nothing came at all', async (t) => {
-      const { relay, clock, callee, callerPort, calleePort } = await call(t, { forwarder });
+    it('lets a side begin late, from where it signals, and nobody in its place', async (t) => {
+      const { relay, clock, callee, callerPort, calleePort } = await call(
+        t,
+        { forwarder },
+        { ...towardsCaller, peerAddress: '127.0.0.7' },
+      );
       clock.advance(3_600_000);
       await relay.flush();
+      const early = await Phone.open(t, '127.0.0.66');
+      await early.send(rtp('before him'), callerPort);
       const late = await Phone.open(t, '127.0.0.7');
       await late.send(rtp('first ever'), callerPort);
       await callee.next();
@@ -163,7 +173,8 @@ for (const forwarder of kinds) {
       await tooLate.send(rtp('second'), callerPort);
       await late.send(rtp('third'), callerPort);
       assert.deepEqual((await callee.next()).payload, rtp('third'));
-      assert.equal(relay.stats.droppedStrangers, 1);
+      assert.equal(relay.stats.droppedStrangers, 2);
+      assert.equal(early.unread, 0);
     });
 
     it('learns anew when an offer brings another address, and only then', async (t) => {
@@ -351,6 +362,10 @@ for (const forwarder of kinds) {
       assert.deepEqual((await callee.next()).payload, rtp('six to four'));
       await callee.send(rtp('four to six'), portsOf(offer)[0]!);
       assert.deepEqual((await caller.next()).payload, rtp('four to six'));
+      // It announces a port that a NAT does not keep.
+      session.rewrite(sdp('::1', caller.port - 1), 'offer', 'caller', '', six, towardsCallee);
+      session.rewrite(sdp('127.0.0.1', callee.port), 'answer', 'callee', '', towardsCallee, six);
+      await relay.flush();
       const nat = await Phone.open(t, '::1');
       await nat.send(rtp('moved'), portsOf(answer)[0]!);
       await callee.next();
