@@ -97,9 +97,12 @@ function rebalanceNotice(text: string | undefined): Announced {
  * machine goes down; `Detached` and `Standby` leave it running.
  */
 function lifecycleNotice(text: string | undefined): Announced {
-  const state = text?.trim() ?? '';
-  if (!/^(Terminated|Warmed:(Terminated|Stopped|Hibernated))$/.test(state)) return [];
-  return [notice('autoscaling/target-lifecycle-state', 'scale-in')];
+  if (text === undefined) return [];
+  const state = text.trim();
+  if (/^(InService|Detached|Standby|Warmed:Running)$/.test(state)) return [];
+  return /^(Terminated|Warmed:(Terminated|Stopped|Hibernated))$/.test(state)
+    ? [notice('autoscaling/target-lifecycle-state', 'scale-in')]
+    : undefined;
 }
 
 /** A list of `{NotBefore, Code, EventId, NotAfter, State}`. */

@@ -18,11 +18,11 @@ export function securityGroupFindings(targets: readonly Target[], rules: readonl
 
 function inbound(target: Target, rules: readonly GroupRule[]): Finding {
   const { eni, family, protocol, ports, subject } = target;
-  const { open, closed, peers } = coverage(target, ports, rules, false);
+  const { guarded, closed, peers } = coverage(target, ports, rules, false);
   const what = `${protocol} ${showPorts([ports])}`;
   const groups = eni.groups.join(', ') || 'no group';
   const finding = { check: 'security-group', subject } as const;
-  if (open) {
+  if (guarded.length === 0) {
     const evidence = `${groups} of ${eni.id} let in ${what} from ${everywhere(family)}.`;
     return { ...finding, verdict: 'pass', evidence };
   }
@@ -30,8 +30,8 @@ function inbound(target: Target, rules: readonly GroupRule[]): Finding {
     return {
       ...finding,
       verdict: 'warn',
-      evidence: `${groups} of ${eni.id} let in ${what} not from ${everywhere(family)}, but from ${peers} alone.`,
-      remedy: `If others shall reach it too: ${authorize(target, [ports], 'ingress')}`,
+      evidence: `${groups} of ${eni.id} let in ${protocol} ${showPorts(guarded)} not from ${everywhere(family)}, but from ${peers} alone.`,
+      remedy: `If others shall reach it too: ${authorize(target, guarded, 'ingress')}`,
     };
   }
   const missing = `${protocol} ${showPorts(closed)}`;
@@ -47,24 +47,24 @@ function inbound(target: Target, rules: readonly GroupRule[]): Finding {
 /** Answers go out by themselves, since groups remember connections; what we begin ourselves needs a rule. */
 function outbound(target: Target, rules: readonly GroupRule[]): Finding {
   const { eni, family } = target;
-  const { open, closed, peers } = coverage({ ...target, protocol: 'udp' }, callerPorts, rules, true);
+  const { guarded, peers } = coverage({ ...target, protocol: 'udp' }, callerPorts, rules, true);
   const finding = { check: 'security-group-outbound', subject: `${eni.id} ${everywhere(family)}` } as const;
   const what = `udp ${showPorts([callerPorts])}`;
   const groups = eni.groups.join(', ') || 'no group';
-  if (open)
+  if (guarded.length === 0)
     return { ...finding, verdict: 'pass', evidence: `${groups} let out ${what} to ${everywhere(family)}.` };
   const only = peers === '' ? '' : ` Some is let out to ${peers}.`;
   return {
     ...finding,
     verdict: 'warn',
     evidence: `${groups} do not let out ${what} to ${everywhere(family)}: calls that leave from here, and media to a caller who has not sent any yet, are dropped.${only}`,
-    remedy: authorize({ ...target, protocol: 'udp' }, closed.length > 0 ? closed : [callerPorts], 'egress'),
+    remedy: authorize({ ...target, protocol: 'udp' }, guarded, 'egress'),
   };
 }
 
 interface Coverage {
-  /** All ports are open to everybody. */
-  readonly open: boolean;
+  /** Ports that are not open to everybody. */
+  readonly guarded: readonly PortRange[];
   /** Ports that are open to nobody. */
   readonly closed: readonly PortRange[];
   /** To whom else ports are open. */
@@ -93,7 +93,7 @@ function coverage(
   const closed = narrow.reduce((left, rule) => without(left, rangeOf(rule)), leftByWide);
   const peers = [...new Set(narrow.map((rule) => rule.peer))];
   const rest = peers.length > MAX_SHOWN ? ` and ${peers.length - MAX_SHOWN} more` : '';
-  return { open: leftByWide.length === 0, closed, peers: peers.slice(0, MAX_SHOWN).join(', ') + rest };
+  return { guarded: leftByWide, closed, peers: peers.slice(0, MAX_SHOWN).join(', ') + rest };
 }
 
 function rangeOf({ protocol, from, to }: GroupRule): PortRange {

@@ -3,13 +3,12 @@ import { test } from 'node:test';
 import { ec2 } from '../../../providers/ec2.ts';
 import type { DiscoveryError } from '../../../src/discovery/discovery-error.ts';
 import type { Topology } from '../../../src/discovery/topology.ts';
-import type { Timer } from '../../../src/net/clock.ts';
 import { type Ec2Surroundings, ec2Context, osInterface } from '../../support/ec2-surroundings.ts';
 import { healthyAccount } from '../../support/fake-ec2-account.ts';
 import { type FakeEc2Api, startFakeEc2Api, unauthorizedOperation } from '../../support/fake-ec2-api.ts';
 import { startFakeImds } from '../../support/fake-imds.ts';
 import { type ImdsTree, imdsDocument, type MachineDescription } from '../../support/fake-imds-document.ts';
-import { ManualClock } from '../../support/manual-clock.ts';
+import { PollingClock } from '../../support/polling-clock.ts';
 import { quietLog } from '../../support/quiet-log.ts';
 
 const MAC = '02:00:00:00:00:01';
@@ -170,26 +169,20 @@ test('a machine without public addresses and without credentials asks no API', a
 test('watching asks the API once for the same metadata, and its silence takes no address away', async () => {
   await using imds = await startFakeImds({ document: BARE });
   await using api = await startApi();
-  const clock = new PollingClock();
+  const clock = new PollingClock(13_000);
   const log = quietLog();
   const abort = new AbortController();
   const context = ec2Context({ imds, api, clock, log, interfaces: [ENS5] });
   const known = await ec2.discover(context, abort.signal);
   const changes: Topology[] = [];
   ec2.watch(context, (topology) => changes.push(topology), abort.signal, known);
-  /** One poll from its beginning to its end, which is the next wait. */
-  const poll = async (afterMs = 16_500): Promise<void> => {
-    const { waits } = clock;
-    clock.advance(afterMs);
-    await until(() => clock.waits > waits);
-  };
-  await poll();
-  await poll();
-  await poll();
+  await clock.nextWait();
+  for (let poll = 0; poll < 3; poll++) await clock.passWait();
   // The start asked, and the watching once.
   assert.equal(api.calls.length, 2);
   api.fault = ({ action }) => unauthorizedOperation(action);
-  await poll(300_000);
+  clock.advance(300_000);
+  await clock.nextWait();
   assert.equal(api.calls.length, 3);
   assert.deepEqual(changes, []);
   assert.deepEqual(
@@ -201,27 +194,9 @@ test('watching asks the API once for the same metadata, and its silence takes no
     nics: [{ ...TRUTH.nics[0]!, addresses: [{ private: '10.0.0.15', public: '203.0.113.77' }] }],
   });
   api.account = () => moved;
-  await poll(300_000);
+  clock.advance(300_000);
+  await clock.nextWait();
   assert.deepEqual(changes.map(shown)[0]?.[0], ['10.0.0.15', '203.0.113.77', 'api']);
   abort.abort();
   assert.equal(clock.pending, 0);
 });
-
-/** Counts the waits between two polls. */
-class PollingClock extends ManualClock {
-  waits = 0;
-
-  override schedule(callback: () => void, delayMs: number): Timer {
-    if (delayMs >= 13_500 && delayMs <= 16_500) this.waits++;
-    return super.schedule(callback, delayMs);
-  }
-}
-
-/** Looks at each turn of the event loop: what is awaited goes over real sockets and a real child. */
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  while (!condition()) {
-    assert.ok(performance.now() < deadline, 'what was waited for did not come');
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
