@@ -12,6 +12,9 @@ export const gcp: Provider = {
   watch(context, changed, signal, known) {
     void import('./gcp/watch.ts').then(({ watch }) => watch(context, changed, signal, known));
   },
+  watchNotices(context, notify, signal) {
+    void import('./gcp/notices.ts').then(({ watchNotices }) => watchNotices(context, notify, signal));
+  },
 };
 
 /** "Detect if a VM is running in Compute Engine": by the product's name, in older images the vendor's. */

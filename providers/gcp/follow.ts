@@ -5,7 +5,7 @@ import { openHangingMetadata } from './metadata.ts';
 /** "Wait five seconds before you retry": what fails is asked again, and not as fast as it fails. */
 const AFTER_FAILURE_MS = 5000;
 /** A server that answers at once and for ever is asked no faster than this. */
-const AT_LEAST_MS = 1000;
+const AT_LEAST_MS = 500;
 
 export interface FollowEvents {
   /** Called once when asking starts to fail, and once when it works again. */
@@ -49,6 +49,8 @@ export async function follow(
         if (signal.aborted) return;
         if (!failing) failed?.(error);
         failing = true;
+        // The next question is answered at once, and not only when something changes.
+        etag = undefined;
         await delay(clock, AFTER_FAILURE_MS, signal);
       }
     }
