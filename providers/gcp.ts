@@ -15,6 +15,8 @@ export const gcp: Provider = {
   watchNotices(context, notify, signal) {
     void import('./gcp/notices.ts').then(({ watchNotices }) => watchNotices(context, notify, signal));
   },
+  examine: async (context, examination, signal) =>
+    (await import('./gcp/examine.ts')).examine(context, examination, signal),
 };
 
 /** "Detect if a VM is running in Compute Engine": by the product's name, in older images the vendor's. */

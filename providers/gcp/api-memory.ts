@@ -5,7 +5,7 @@ import { familyOf } from '../../src/net/address.ts';
 import type { ApiInstance, GcpAnswer, GcpQuestion } from './api-answer.ts';
 import { type InstanceIdentity, reachesCompute, readIdentity, shortHostname } from './identity.ts';
 import { type Metadata, metadataEndpoint } from './metadata.ts';
-import { remedyOf } from './rights.ts';
+import { remedySentence } from './rights.ts';
 import type { ToldInterface } from './told.ts';
 
 /** The question costs a process and seconds, so it is not asked each time that the metadata is read. */
@@ -60,7 +60,7 @@ export async function askApiIfSilent(
     }
     throw new DiscoveryError(
       instance.refusal.code,
-      `${instance.refusal.message}. ${remedyOf(instance.refusal, identity)}`,
+      `${instance.refusal.message}. ${remedySentence(instance.refusal, identity)}`,
     );
   } catch (error) {
     if (!(error instanceof DiscoveryError) || error.code === 'discovery.aborted') throw error;
@@ -96,7 +96,7 @@ export async function askApiInstead(
   const { refusal } = instance;
   throw new DiscoveryError(
     refusal.code,
-    `${error.message} The Compute API gave no answer either: ${refusal.message}. ${remedyOf(refusal, identity)}`,
+    `${error.message} The Compute API gave no answer either: ${refusal.message}. ${remedySentence(refusal, identity)}`,
     { cause: error },
   );
 }

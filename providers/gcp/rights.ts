@@ -1,3 +1,4 @@
+import type { Finding } from '../../src/discovery/finding.ts';
 import type { Refusal } from './api-answer.ts';
 import type { InstanceIdentity } from './identity.ts';
 
@@ -8,21 +9,71 @@ export const PERMISSIONS: readonly string[] = [
   'compute.networks.get',
 ];
 
+export interface Remedy {
+  readonly sentence: string;
+  readonly commands: readonly string[];
+}
+
 /** What to do about a refusal, with the commands to paste. */
-export function remedyOf(refusal: Refusal, identity: Omit<InstanceIdentity, 'scopes'>): string {
+export function remedyOf(refusal: Refusal, identity: Omit<InstanceIdentity, 'scopes'>): Remedy {
   const { project = 'PROJECT', zone = 'ZONE', instance, serviceAccount = 'ACCOUNT' } = identity;
+  const where = `${instance} --project=${project} --zone=${zone}`;
+  const rescoped = (account: string): string[] => [
+    `gcloud compute instances stop ${where}`,
+    `gcloud compute instances set-service-account ${where} --service-account=${account} --scopes=cloud-platform`,
+    `gcloud compute instances start ${where}`,
+  ];
   if (refusal.reason === 'scope') {
-    const where = `${instance} --project=${project} --zone=${zone}`;
-    return `The default access scopes of a VM hold none for Compute, whatever IAM allows. Scopes change on a stopped machine only: "gcloud compute instances stop ${where}", "gcloud compute instances set-service-account ${where} --service-account=${serviceAccount} --scopes=cloud-platform", "gcloud compute instances start ${where}".`;
+    return {
+      sentence:
+        'The default access scopes of a VM hold none for Compute, whatever IAM allows. They change on a stopped machine only:',
+      commands: rescoped(serviceAccount),
+    };
   }
   if (refusal.reason === 'permission') {
-    const missing = PERMISSIONS.includes(refusal.permission)
-      ? PERMISSIONS
-      : [...PERMISSIONS, refusal.permission];
-    return `Give the machine's account the least role: "gcloud iam roles create cloudsip --project=${project} --permissions=${missing.join(',')}", then "gcloud projects add-iam-policy-binding ${project} --member=serviceAccount:${serviceAccount} --role=projects/${project}/roles/cloudsip".`;
+    const { permission } = refusal;
+    const needed = PERMISSIONS.includes(permission) ? PERMISSIONS : [...PERMISSIONS, permission];
+    return {
+      sentence: "Give the machine's account the least role:",
+      commands: [
+        `gcloud iam roles create cloudsip --project=${project} --permissions=${needed.join(',')}`,
+        `gcloud projects add-iam-policy-binding ${project} --member=serviceAccount:${serviceAccount} --role=projects/${project}/roles/cloudsip`,
+      ],
+    };
   }
   if (refusal.reason === 'credentials') {
-    return `Attach a service account to the machine ("gcloud compute instances set-service-account ${instance} --project=${project} --zone=${zone} --service-account=ACCOUNT --scopes=cloud-platform", on the stopped machine), or name a key file in GOOGLE_APPLICATION_CREDENTIALS.`;
+    return {
+      sentence:
+        'Name a key file in GOOGLE_APPLICATION_CREDENTIALS, or attach a service account to the machine, which is possible while it is stopped only:',
+      commands: rescoped('ACCOUNT'),
+    };
   }
-  return 'Check that this machine reaches the API (Private Google Access or an external address), and the endpoint in CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE, if any.';
+  return {
+    sentence:
+      'Check that this machine reaches the API (Private Google Access or an external address), and the endpoint in CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE, if any.',
+    commands: [],
+  };
+}
+
+/** On one line, for an error or a note. */
+export function remedySentence(refusal: Refusal, identity: Omit<InstanceIdentity, 'scopes'>): string {
+  const { sentence, commands } = remedyOf(refusal, identity);
+  return [sentence, ...commands.map((command) => `"${command}"`)].join(' ');
+}
+
+/** Lines to paste stand by themselves. */
+export function pasted({ sentence, commands }: Remedy): string {
+  return [sentence, ...commands.map((command) => `  ${command}`)].join('\n');
+}
+
+/** `subject` is the permission. */
+export function rightFinding(refusal: Refusal, identity: Omit<InstanceIdentity, 'scopes'>): Finding {
+  return {
+    check: 'rights',
+    subject: refusal.permission,
+    // The agent itself runs without the API wherever the metadata server answers.
+    verdict: 'warn',
+    evidence: `${refusal.message}.`,
+    remedy: pasted(remedyOf(refusal, identity)),
+  };
 }
