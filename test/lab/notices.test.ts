@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { type ImdsTree, imdsDocument } from '../support/fake-imds-document.ts';
+import { needsRoot } from '../support/privileged.ts';
+import { ask, begins, type Desk, endsInPeace, openDesk } from './drain-desk.ts';
+import { describeMachine } from './lab-metadata.ts';
+
+const given = 'the cloud gives notice';
+const day = 86_400_000;
+const inMs = (ms: number): string => `${new Date(Date.now() + ms).toISOString().slice(0, 19)}Z`;
+
+/** A scheduled event as the metadata lists it; times there are written by the month's name. */
+function scheduled(Code: string, NotBefore: string, State = 'active'): ImdsTree {
+  const event = { Code, EventId: 'instance-event-0d59937288b749b32', State, NotBefore, Description: Code };
+  return { events: { maintenance: { scheduled: JSON.stringify([event]) } } };
+}
+
+/** What stands in the metadata of EC2 beside the machine's cards, and the kind of notice that it is. */
+const notices: readonly { name: string; kind: string; tree: () => ImdsTree }[] = [
+  {
+    name: 'a spot interruption in two minutes',
+    kind: 'termination',
+    tree: () => ({
+      spot: { 'instance-action': JSON.stringify({ action: 'terminate', time: inMs(120_000) }) },
+    }),
+  },
+  {
+    name: 'a rebalance recommendation',
+    kind: 'rebalance',
+    tree: () => ({
+      events: { recommendations: { rebalance: JSON.stringify({ noticeTime: inMs(0) }) } },
+    }),
+  },
+  {
+    name: 'the scaling group that takes it out',
+    kind: 'scale-in',
+    tree: () => ({ autoscaling: { 'target-lifecycle-state': 'Terminated' } }),
+  },
+  {
+    name: 'a reboot that is scheduled',
+    kind: 'reboot',
+    tree: () => scheduled('system-reboot', inMs(200_000)),
+  },
+  {
+    name: 'a maintenance that is scheduled',
+    kind: 'maintenance',
+    tree: () => scheduled('system-maintenance', inMs(200_000)),
+  },
+  {
+    name: 'a retirement that is scheduled',
+    kind: 'termination',
+    tree: () => scheduled('instance-retirement', inMs(200_000)),
+  },
+];
+
+describe('a notice of EC2 leads to the drain', needsRoot, () => {
+  let desk: Desk;
+  before(async () => {
+    desk = await openDesk({ env: { CLOUDSIP_POLL_INTERVAL: '300ms' } });
+  });
+  after(() => desk.office[Symbol.asyncDispose]());
+
+  const say = (tree: ImdsTree): void => {
+    const { lab, metadata } = desk.office;
+    metadata.replace({ ...imdsDocument(describeMachine(lab, 'vm')), ...tree });
+  };
+
+  for (const [index, { name, kind, tree }] of notices.entries()) {
+    test(name, async () => {
+      const { office } = desk;
+      if (index > 0) {
+        say({});
+        await office.restart();
+      }
+      await endsInPeace(desk, async () => say(tree()));
+      const notice = office.cloudsip.log.find(({ msg }) => msg === given);
+      assert.equal(notice?.['kind'], kind);
+      const told = office.cloudsip.log.map(({ msg }) => msg);
+      assert.ok(told.indexOf(given) < told.indexOf(begins));
+    });
+  }
+
+  test('one for a day that is far off waits, is called off, and is moved to now', async () => {
+    const { office } = desk;
+    say(scheduled('system-reboot', inMs(3 * day)));
+    await office.restart();
+    const { cloudsip } = office;
+    const notice = await cloudsip.logged(given);
+    const waitsMs = Date.parse(String(notice['deadline'])) - Date.parse(String(notice['drainingFrom']));
+    assert.equal(waitsMs, 300_000);
+    assert.match(await ask(office, 'OPTIONS'), /^SIP\/2\.0 200 /);
+    say(scheduled('system-reboot', inMs(3 * day), 'canceled'));
+    await cloudsip.logged('the cloud takes its notice back');
+    assert.match(await ask(office, 'OPTIONS'), /^SIP\/2\.0 200 /);
+    await endsInPeace(desk, async () => say(scheduled('system-reboot', inMs(100_000))));
+  });
+});
