@@ -1,5 +1,8 @@
 import type { SessionDescription } from './session-description.ts';
 
+/** Stands for a port that is not known yet (RFC 8840 4.1.1), so that all have it. */
+const unknownPort = 9;
+
 /**
  * For each section the one whose port it shares (RFC 9143); itself where it has its own. An answer puts all of
  * the group on the port of the first one named; an offer says so by equal ports, since a peer that knows no
@@ -15,7 +18,8 @@ export function bundleHeads(description: SessionDescription, kind: 'offer' | 'an
     for (const index of members) {
       const section = media[index];
       if (!section || section.port === 0) continue;
-      if (kind === 'answer' || section.port === media[head]!.port) heads[index] = head;
+      const shared = section.port === media[head]!.port && section.port !== unknownPort;
+      if (kind === 'answer' || shared) heads[index] = head;
     }
   }
   return heads;

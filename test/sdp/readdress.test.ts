@@ -36,7 +36,9 @@ function readCase(file: string): Case {
 const crlf = (text: string): string => text.replaceAll('\n', '\r\n');
 
 describe('a session description is written anew for the relay', () => {
-  for (const file of readdirSync(folder).sort()) {
+  for (const file of readdirSync(folder)
+    .filter((name) => name.endsWith('.txt'))
+    .sort()) {
     const { title, advertised, ports, input, expected } = readCase(file);
     it(`${file}: ${title}`, () => {
       const run = (text: string): string => readdress(parseSessionDescription(text), advertised, ports);
