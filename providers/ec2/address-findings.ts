@@ -9,7 +9,7 @@ export function addressFindings(topology: Topology, interfaces: readonly ApiInte
   const fromMetadata = here.filter(({ provenance }) => provenance === 'imds');
   if (fromMetadata.length === 0) {
     const evidence = 'Metadata told no address, so there is nothing to compare the API with.';
-    return [{ check: 'api-address', verdict: 'skip', evidence }];
+    return [{ check: 'api-addresses', verdict: 'skip', evidence }];
   }
   const told = new Map(interfaces.flatMap(mappingsOf).map((mapping) => [mapping.privateAddress, mapping]));
   const merged = withApi(topology, interfaces).interfaces.flatMap((nic) => nic.addresses);
@@ -24,7 +24,7 @@ export function addressFindings(topology: Topology, interfaces: readonly ApiInte
 
 function compare(mapping: AddressMapping, told: ReadonlyMap<string, AddressMapping>): Finding {
   const { privateAddress, publicAddress, disagreements = [] } = mapping;
-  const finding = { check: 'api-address', subject: privateAddress } as const;
+  const finding = { check: 'api-addresses', subject: privateAddress } as const;
   if (!told.has(privateAddress)) {
     return {
       ...finding,
@@ -50,7 +50,7 @@ function compare(mapping: AddressMapping, told: ReadonlyMap<string, AddressMappi
 
 function onlyInApi({ privateAddress }: AddressMapping): Finding {
   return {
-    check: 'api-address',
+    check: 'api-addresses',
     subject: privateAddress,
     verdict: 'warn',
     evidence: `The EC2 API has ${privateAddress}, metadata does not: nothing listens on it.`,

@@ -25,6 +25,8 @@ export interface Refusal {
   /** `ec2:DescribeNetworkInterfaces` */
   readonly action: string;
   readonly code: DiscoveryErrorCode;
+  /** Nobody gave any credentials: not to be asked is how this machine is meant. */
+  readonly anonymous?: true;
   /** A sentence without the remedy. */
   readonly message: string;
 }

@@ -13,7 +13,10 @@ export function refusalOf(action: string, error: unknown): Refusal {
   if (/^(UnauthorizedOperation|AccessDenied.*|Client\.Unauthorized.*)$/.test(name))
     return refusal('discovery.api-forbidden', `${name}: the credentials of this machine lack that right`);
   if (name === 'CredentialsProviderError' || name === 'TokenProviderError')
-    return refusal('discovery.api-credentials', `no credentials (${quoted(message)})`);
+    return {
+      ...refusal('discovery.api-credentials', `no credentials (${quoted(message)})`),
+      anonymous: true,
+    };
   if (CREDENTIALS.test(name))
     return refusal('discovery.api-credentials', `${name}: the credentials of this machine are not accepted`);
   if (/^Region is missing/.test(message))

@@ -21,13 +21,12 @@ export function rightsFindings({ interfaces, rules, acls, routeTables }: Ec2Answ
   });
 }
 
-function refusalFinding({ action, code, message }: Refusal): Finding {
+function refusalFinding({ action, code, message, anonymous }: Refusal): Finding {
   const right = code === 'discovery.api-forbidden' || code === 'discovery.api-credentials';
   return {
     check: right ? 'rights' : 'api',
     subject: action,
-    // Without any credentials nothing was planned that fails now: what cannot be seen is not examined.
-    verdict: code === 'discovery.api-forbidden' ? 'fail' : 'warn',
+    verdict: code === 'discovery.api-forbidden' ? 'fail' : anonymous ? 'skip' : 'warn',
     evidence: `${message}.`,
     remedy: remedyOf(code, examinedActions),
   };

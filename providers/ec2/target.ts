@@ -12,7 +12,7 @@ import type { PortRange } from './port-range.ts';
 
 /** Something that packets from outside have to reach. */
 export interface Target {
-  /** `udp 10.0.0.15:5060`, `rtp eni-0123 10000-20000`. */
+  /** `udp:10.0.0.15:5060`, `rtp eni-0123 10000-20000`. */
   readonly subject: string;
   readonly eni: ApiInterface;
   readonly family: Family;
@@ -51,9 +51,9 @@ export function targetsOf(
   return [...targets, ...media.values()];
 }
 
-/** `udp 10.0.0.15:5060` */
+/** `udp:10.0.0.15:5060` */
 export function listenerSubject({ transport, address, port }: ExaminedListener): string {
-  return `${transport} ${formatEndpoint({ address: normalizeHost(address), port })}`;
+  return `${transport}:${formatEndpoint({ address: normalizeHost(address), port })}`;
 }
 
 function hasAddress(eni: ApiInterface, bound: string, family: Family): boolean {

@@ -62,23 +62,23 @@ test('a healthy machine: everything that matters was looked at, and all of it is
     'rights ec2:DescribeSecurityGroupRules',
     'rights ec2:DescribeNetworkAcls',
     'rights ec2:DescribeRouteTables',
-    'api-address 10.0.0.15',
-    'api-address 2001:db8::15',
-    'api-address 10.0.1.15',
-    'public-address udp 10.0.0.15:5060',
-    'public-address udp 10.0.1.15:5060',
-    'security-group udp 10.0.0.15:5060',
-    'security-group udp 10.0.1.15:5060',
-    'security-group udp [2001:db8::15]:5060',
+    'api-addresses 10.0.0.15',
+    'api-addresses 2001:db8::15',
+    'api-addresses 10.0.1.15',
+    'public-address udp:10.0.0.15:5060',
+    'public-address udp:10.0.1.15:5060',
+    'security-group udp:10.0.0.15:5060',
+    'security-group udp:10.0.1.15:5060',
+    'security-group udp:[2001:db8::15]:5060',
     'security-group rtp eni-0020000000001 IPv4',
     'security-group rtp eni-0020000000002 IPv4',
     'security-group rtp eni-0020000000001 IPv6',
     'security-group-outbound eni-0020000000001 0.0.0.0/0',
     'security-group-outbound eni-0020000000002 0.0.0.0/0',
     'security-group-outbound eni-0020000000001 ::/0',
-    'network-acl udp 10.0.0.15:5060',
-    'network-acl udp 10.0.1.15:5060',
-    'network-acl udp [2001:db8::15]:5060',
+    'network-acl udp:10.0.0.15:5060',
+    'network-acl udp:10.0.1.15:5060',
+    'network-acl udp:[2001:db8::15]:5060',
     'network-acl rtp eni-0020000000001 IPv4',
     'network-acl rtp eni-0020000000002 IPv4',
     'network-acl rtp eni-0020000000001 IPv6',
@@ -118,8 +118,10 @@ test('a missing right is named with the least policy, and what it hides is not c
 
 test('without credentials, without an answer, and with the wrong region: one finding that says so', async () => {
   const none = await examine({ env: { AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined } });
-  assert.deepEqual(troubles(none), ['warn rights ec2:DescribeNetworkInterfaces']);
+  assert.deepEqual(troubles(none), ['skip rights ec2:DescribeNetworkInterfaces']);
   assert.match(none[0]?.remedy ?? '', /Attach a role/);
+  const refused = await examine({ fault: () => ({ status: 401, code: 'AuthFailure' }) });
+  assert.deepEqual(troubles(refused), ['warn rights ec2:DescribeNetworkInterfaces']);
   const broken = await examine({ fault: () => 'reset', env: { AWS_MAX_ATTEMPTS: '1' } });
   assert.deepEqual(troubles(broken), ['warn api ec2:DescribeNetworkInterfaces']);
   const empty = await examine({ account: { ...HEALTHY, interfaces: [] } });
@@ -139,10 +141,10 @@ test('an address that the API tells differently is shown with both words', async
     listeners: LISTENERS.map(({ transport, address, port }) => ({ transport, address, port })),
   });
   assert.deepEqual(troubles(findings), [
-    'warn api-address 10.0.0.15',
-    'warn api-address 10.0.1.15',
-    'warn api-address 10.0.0.99',
-    'warn public-address udp 10.0.1.15:5060',
+    'warn api-addresses 10.0.0.15',
+    'warn api-addresses 10.0.1.15',
+    'warn api-addresses 10.0.0.99',
+    'warn public-address udp:10.0.1.15:5060',
   ]);
   const evidence = findings.map((finding) => finding.evidence).join('\n');
   assert.match(
@@ -157,7 +159,7 @@ test('an address that the API tells differently is shown with both words', async
 
 test('a listener on an address that the API does not know is said to be unexamined', async () => {
   const listeners = [{ transport: 'udp', address: '10.9.9.9', port: 5060 }];
-  assert.deepEqual(troubles(await examine({ listeners })), ['skip security-group udp 10.9.9.9:5060']);
+  assert.deepEqual(troubles(await examine({ listeners })), ['skip security-group udp:10.9.9.9:5060']);
 });
 
 test('with metadata switched off the API is asked all the same', async () => {
@@ -167,5 +169,5 @@ test('with metadata switched off the API is asked all the same', async () => {
   const { signal } = new AbortController();
   const topology = await ec2.discover(context, signal);
   const examination = { topology, listeners: LISTENERS, rtpPorts: { from: 10000, to: 20000 } };
-  assert.deepEqual(troubles(await ec2.examine!(context, examination, signal)), ['skip api-address']);
+  assert.deepEqual(troubles(await ec2.examine!(context, examination, signal)), ['skip api-addresses']);
 });

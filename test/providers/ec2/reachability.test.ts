@@ -250,8 +250,8 @@ test('a listener on all addresses is looked at on every interface that has one',
   assert.deepEqual(
     both.map(({ subject, eni }) => `${subject} at ${eni.id}`),
     [
-      'udp 0.0.0.0:5060 at eni-1',
-      'udp 0.0.0.0:5060 at eni-2',
+      'udp:0.0.0.0:5060 at eni-1',
+      'udp:0.0.0.0:5060 at eni-2',
       'rtp eni-1 IPv4 at eni-1',
       'rtp eni-2 IPv4 at eni-2',
     ],
