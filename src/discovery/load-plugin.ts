@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { topologyProblems } from './check-topology.ts';
 import { DiscoveryError } from './discovery-error.ts';
+import { joinOsInterfaces } from './join-os-interfaces.ts';
 import { isPluginPath } from './plugin-path.ts';
 import { pollTopology } from './poll-topology.ts';
 import type { DiscoveryContext, Provider } from './provider.ts';
@@ -72,9 +73,12 @@ export function checkedProvider(value: unknown, specifier: string): Provider {
   }
   const plugin = value as ProviderPlugin;
   const { name } = plugin;
-  const checked = (topology: Topology): Topology => {
+  const checked = (topology: Topology, { facts, currentInterfaces }: DiscoveryContext): Topology => {
     const [first, ...more] = topologyProblems(topology, name);
-    if (first === undefined) return topology;
+    if (first === undefined) {
+      const own = currentInterfaces?.() ?? facts.interfaces;
+      return { ...topology, interfaces: joinOsInterfaces(topology.interfaces, own) };
+    }
     const others = more.length > 0 ? ` and ${more.length} more` : '';
     throw failure(`The provider ${name} gave a topology that cannot be used: ${first}${others}.`);
   };
@@ -87,7 +91,7 @@ export function checkedProvider(value: unknown, specifier: string): Provider {
       const reason = error instanceof Error ? error.message : String(error);
       throw failure(`The provider ${name} failed: ${reason.slice(0, 300)}`, error);
     }
-    return checked(topology);
+    return checked(topology, context);
   };
   return {
     name,
@@ -101,7 +105,7 @@ export function checkedProvider(value: unknown, specifier: string): Provider {
       }
       const take = (topology: Topology): void => {
         try {
-          changed(checked(topology));
+          changed(checked(topology, context));
         } catch (error) {
           context.log.warn({ provider: name, err: error }, 'a change that cannot be used; nothing changes');
         }

@@ -341,7 +341,7 @@ describe('the command line', () => {
 
   test('a variable that looks like a typing error is told, others are not ours', async () => {
     const invocation = await invoke({
-      env: { CLOUDSIP_LOGLEVEL: 'debug', CLOUDSIP_HOME_OF_TESTS: 'x', CLOUDSIP_REALM: 'r' },
+      env: { CLOUDSIP_LOGLEVEL: 'debug', CLOUDSIP_METADATA_ENDPOINT: 'x', CLOUDSIP_REALM: 'r' },
     });
     assert.deepEqual(invocation.kind === 'run' && invocation.warnings, [
       'the environment variable CLOUDSIP_LOGLEVEL has no effect; did you mean CLOUDSIP_LOG_LEVEL?',

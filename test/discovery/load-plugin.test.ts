@@ -221,7 +221,7 @@ describe('what a plugin does is checked', () => {
     const next = { ...TOPOLOGY, localNetworks: [] };
     mine(() => next).watch(context(clock), changed.resolve, abort.signal, TOPOLOGY);
     clock.advance(16_500);
-    assert.equal(await changed.promise, next);
+    assert.deepEqual(await changed.promise, next);
     abort.abort();
     assert.equal(clock.pending, 0);
   });
