@@ -18,9 +18,12 @@ export const azure: Provider = {
     void pollTopology({ provider: 'azure', discover: asked, context, changed, signal, known });
   },
   watchNotices(context, notify, signal) {
-    void import('./azure/scheduled-events.ts').then(({ watchScheduledEvents }) =>
+    const watching = import('./azure/scheduled-events.ts').then(({ watchScheduledEvents }) =>
       watchScheduledEvents(context, notify, signal),
     );
+    watching.catch((error: unknown) => {
+      context.log.warn({ provider: 'azure', err: error }, 'scheduled events are not watched');
+    });
   },
   async examine(context, examination, signal) {
     const { examine } = await import('./azure/examine.ts');

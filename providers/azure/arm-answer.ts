@@ -55,7 +55,8 @@ export interface ArmAddress {
 /** One network security group as it works on one interface, the rules in no particular order. */
 export interface EffectiveGroup {
   readonly id: string;
-  readonly rules: readonly EffectiveRule[];
+  readonly inbound: readonly EffectiveRule[];
+  readonly outbound: readonly EffectiveRule[];
 }
 
 export interface EffectiveRule {
@@ -64,10 +65,11 @@ export interface EffectiveRule {
   readonly allow: boolean;
   /** `udp`, `tcp`, or `*` for all. */
   readonly protocol: string;
-  /** Tags and CIDRs, `*` for all. */
-  readonly sources: readonly string[];
-  readonly destinations: readonly string[];
-  /** `5060`, `10000-20000`, or `*`. */
+  /** The other side, tags and CIDRs, `*` for all. */
+  readonly remote: readonly string[];
+  /** This machine's side. */
+  readonly own: readonly string[];
+  /** Of the sender and of the receiver: `5060`, `10000-20000`, or `*`. */
   readonly sourcePorts: readonly string[];
   readonly ports: readonly string[];
 }

@@ -80,35 +80,41 @@ export function prefixesOf({ addressSpace, virtualNetworkPeerings }: VirtualNetw
     .filter((prefix) => prefix.includes('/') && parseCidr(prefix));
 }
 
-/** Only what concerns packets that come in. */
 export function groupOf({
   networkSecurityGroup,
-  effectiveSecurityRules,
+  effectiveSecurityRules = [],
 }: EffectiveNetworkSecurityGroup): EffectiveGroup {
-  return {
-    id: networkSecurityGroup?.id ?? '',
-    rules: (effectiveSecurityRules ?? []).filter(({ direction }) => direction === 'Inbound').map(ruleOf),
-  };
+  const towards = (wanted: string): EffectiveRule[] =>
+    effectiveSecurityRules.filter(({ direction }) => direction === wanted).map(ruleOf);
+  return { id: networkSecurityGroup?.id ?? '', inbound: towards('Inbound'), outbound: towards('Outbound') };
 }
 
 function ruleOf(rule: EffectiveNetworkSecurityRule): EffectiveRule {
+  // As a person wrote it; what a service tag stands for comes beside it.
+  const source = merged(
+    rule.sourceAddressPrefix,
+    rule.sourceAddressPrefixes,
+    rule.expandedSourceAddressPrefix,
+  );
+  const destination = merged(
+    rule.destinationAddressPrefix,
+    rule.destinationAddressPrefixes,
+    rule.expandedDestinationAddressPrefix,
+  );
+  const [remote, own] = rule.direction === 'Outbound' ? [destination, source] : [source, destination];
   return {
     name: rule.name ?? '',
     priority: rule.priority ?? Number.MAX_SAFE_INTEGER,
     allow: rule.access === 'Allow',
     protocol: /^(all|\*)$/i.test(rule.protocol ?? 'All') ? '*' : rule.protocol!.toLowerCase(),
-    // As a person wrote it; a service tag is expanded to hundreds of networks beside it.
-    sources: merged(rule.sourceAddressPrefix, rule.sourceAddressPrefixes, rule.expandedSourceAddressPrefix),
-    destinations: merged(
-      rule.destinationAddressPrefix,
-      rule.destinationAddressPrefixes,
-      rule.expandedDestinationAddressPrefix,
-    ),
+    remote,
+    own,
     sourcePorts: merged(rule.sourcePortRange, rule.sourcePortRanges),
     ports: merged(rule.destinationPortRange, rule.destinationPortRanges),
   };
 }
 
+/** A tag for a whole service is expanded to hundreds of networks. */
 const MAX_PREFIXES = 256;
 
 function merged(one: string | undefined, many: string[] | undefined, expanded: string[] = []): string[] {

@@ -3,43 +3,60 @@ import { bracket } from '../../src/net/address.ts';
 import type { ArmAddress, ArmAnswer, ArmNic, EffectiveGroup } from './arm-answer.ts';
 import type { AzureMachine } from './instance.ts';
 import { EXAMINATION_ACTION } from './rights.ts';
-import { type GroupVerdict, judgeGroup, type Passage } from './security-group.ts';
+import { type GroupVerdict, judgeRules, type Passage } from './security-group.ts';
 
-const CHECK = 'security-group';
+/** Where callers, providers and their media may listen. */
+const CALLER_PORTS = { from: 1024, to: 65_535 } as const;
 
 interface Door extends Passage {
+  readonly check: 'security-group' | 'security-group-outbound';
   /** `udp:10.0.0.4:5060`, `RTP udp:10.0.0.4:10000-20000`. */
   readonly subject: string;
   /** Becomes the name of a rule. */
   readonly purpose: string;
 }
 
-/** Whether every network security group on the way lets the internet in to each listener and to the media. */
+/** Whether every network security group on the way lets through what each listener and the media need. */
 export function examineGroups(examination: Examination, machine: AzureMachine, arm: ArmAnswer): Finding[] {
   const { listeners, rtpPorts } = examination;
-  const doors = listeners.map(({ transport, address, port }): Door => {
-    const subject = `${transport}:${bracket(address)}:${port}`;
-    const protocol = transport === 'udp' ? 'udp' : 'tcp';
-    return {
-      subject,
+  const doors = listeners.map(
+    ({ transport, address, port }): Door => ({
+      check: 'security-group',
+      subject: `${transport}:${bracket(address)}:${port}`,
       purpose: `sip-${transport}-${port}`,
-      protocol,
+      protocol: transport === 'udp' ? 'udp' : 'tcp',
       address,
       ports: { from: port, to: port },
-    };
-  });
-  const media = [...new Set(listeners.map(({ address }) => address))].map((address): Door => {
-    const subject = `RTP udp:${bracket(address)}:${rtpPorts.from}-${rtpPorts.to}`;
-    return { subject, purpose: 'rtp', protocol: 'udp', address, ports: rtpPorts };
-  });
+    }),
+  );
+  const media = [...new Set(listeners.map(({ address }) => address))].flatMap((address): Door[] => [
+    {
+      check: 'security-group',
+      subject: `RTP udp:${bracket(address)}:${rtpPorts.from}-${rtpPorts.to}`,
+      purpose: 'rtp',
+      protocol: 'udp',
+      address,
+      ports: rtpPorts,
+    },
+    // Answers go out by themselves; what begins here needs a rule.
+    {
+      check: 'security-group-outbound',
+      subject: `udp:${bracket(address)}`,
+      purpose: 'outbound',
+      protocol: 'udp',
+      address,
+      ports: CALLER_PORTS,
+    },
+  ]);
   return [...doors, ...media].map((door) => examineDoor(door, machine, arm));
 }
 
 function examineDoor(door: Door, machine: AzureMachine, arm: ArmAnswer): Finding {
-  const { subject, address } = door;
+  const { check, subject, address } = door;
   const nic = arm.nics.find((one) => one.addresses.some(({ privateAddress }) => privateAddress === address));
   const known = nic?.addresses.find(({ privateAddress }) => privateAddress === address);
-  const skip = (evidence: string): Finding => ({ check: CHECK, subject, verdict: 'skip', evidence });
+  const outbound = check === 'security-group-outbound';
+  const skip = (evidence: string): Finding => ({ check, subject, verdict: 'skip', evidence });
   if (!nic || !known) return skip(`The Resource Manager shows no interface of this VM with ${address}.`);
   if (known.publicId === undefined) {
     return skip(
@@ -55,19 +72,19 @@ function examineDoor(door: Door, machine: AzureMachine, arm: ArmAnswer): Finding
     const refusal = arm.refusals.find(({ action }) => action === EXAMINATION_ACTION);
     return skip(refusal ? `${refusal.message}.` : 'The effective rules were not told.');
   }
-  if (nic.groups.length === 0) return withoutGroup(door, nic, known);
+  if (nic.groups.length === 0 && !outbound) return withoutGroup(door, nic, known);
   return judged(door, nic.groups);
 }
 
 /** "Standard public IP addresses are closed to inbound traffic unless a network security group opens them." */
-function withoutGroup({ subject, address }: Door, nic: ArmNic, { sku }: ArmAddress): Finding {
+function withoutGroup({ check, subject, address }: Door, nic: ArmNic, { sku }: ArmAddress): Finding {
   const name = nameOf(nic.id);
   if (sku === 'Basic') {
     const evidence = `No network security group stands on ${name}, and a Basic public address is open.`;
-    return { check: CHECK, subject, verdict: 'pass', evidence };
+    return { check, subject, verdict: 'pass', evidence };
   }
   return {
-    check: CHECK,
+    check,
     subject,
     verdict: 'fail',
     evidence: `No network security group stands on ${name} or its subnet, and the public address of ${address} is a Standard one: nothing comes in.`,
@@ -76,18 +93,22 @@ function withoutGroup({ subject, address }: Door, nic: ArmNic, { sku }: ArmAddre
 }
 
 function judged(door: Door, groups: readonly EffectiveGroup[]): Finding {
-  const { subject, protocol, ports } = door;
-  const verdicts = groups.map((group) => ({ group, ...judgeGroup(group, door) }));
+  const { check, subject, protocol, ports } = door;
+  const outbound = check === 'security-group-outbound';
+  const verdicts = groups.map((group) => ({
+    group,
+    ...judgeRules(outbound ? group.outbound : group.inbound, door),
+  }));
   const shut = verdicts.find(({ closed }) => closed.length > 0);
   const exceptions = verdicts.flatMap((verdict) => verdict.exceptions);
-  const names = groups.map(({ id }) => nameOf(id)).join(' and ');
-  const asked = `${protocol.toUpperCase()} ${rangeText(ports)}`;
+  const names = groups.map(({ id }) => nameOf(id)).join(' and ') || 'No group';
+  const upper = protocol.toUpperCase();
   if (!shut) {
     const denied = exceptions.filter(({ allow }) => !allow);
-    const evidence = `${names}: open to the internet for ${asked}`;
-    if (denied.length === 0) return { check: CHECK, subject, verdict: 'pass', evidence: `${evidence}.` };
+    const evidence = `${names}: ${upper} ${rangeText(ports)} is open ${outbound ? 'towards' : 'from'} the internet`;
+    if (denied.length === 0) return { check, subject, verdict: 'pass', evidence: `${evidence}.` };
     return {
-      check: CHECK,
+      check,
       subject,
       verdict: 'warn',
       evidence: `${evidence}, but ${exceptionText(denied)}.`,
@@ -95,37 +116,41 @@ function judged(door: Door, groups: readonly EffectiveGroup[]): Finding {
     };
   }
   const { group, closed } = shut;
-  const [first] = closed;
   const which = closed.map(({ from, to, rule }) => `${rangeText({ from, to })} by ${rule}`).slice(0, 4);
   const open = shut.exceptions.filter(({ allow }) => allow);
-  const evidence = `${nameOf(group.id)} closes ${protocol.toUpperCase()} ${which.join(', ')} to the internet`;
+  const evidence = `${nameOf(group.id)} closes ${upper} ${which.join(', ')} ${outbound ? 'towards' : 'to'} the internet`;
   return {
-    check: CHECK,
+    check,
     subject,
-    verdict: open.length > 0 ? 'warn' : 'fail',
+    verdict: open.length > 0 || outbound ? 'warn' : 'fail',
     evidence: open.length > 0 ? `${evidence}, though ${exceptionText(open)}.` : `${evidence}.`,
-    remedy: openingRule(group, door, first?.priority ?? 65_500),
+    remedy: openingRule(group, door, closed[0]?.priority ?? 65_500),
   };
 }
 
 /** A rule that comes before the one that closes, at a priority that is free. */
-function openingRule(group: EffectiveGroup, { purpose, protocol, ports }: Door, closedAt: number): string {
-  const taken = new Set(group.rules.map(({ priority }) => priority));
+function openingRule(
+  group: EffectiveGroup,
+  { check, purpose, protocol, ports }: Door,
+  closedAt: number,
+): string {
+  const outbound = check === 'security-group-outbound';
+  const taken = new Set((outbound ? group.outbound : group.inbound).map(({ priority }) => priority));
   let priority = Math.min(1000, closedAt - 1);
   while (priority >= 100 && taken.has(priority)) priority--;
   if (priority < 100)
     return `Delete or narrow the rule of priority ${closedAt} in ${nameOf(group.id)}: none can stand before it.`;
   return [
     `az network nsg rule create --resource-group '${groupOf(group.id)}' --nsg-name '${nameOf(group.id)}'`,
-    `--name 'cloudsip-${purpose}' --priority ${priority} --direction Inbound --access Allow`,
-    `--protocol ${protocol === 'udp' ? 'Udp' : 'Tcp'} --source-address-prefixes Internet`,
+    `--name 'cloudsip-${purpose}' --priority ${priority} --direction ${outbound ? 'Outbound' : 'Inbound'} --access Allow`,
+    `--protocol ${protocol === 'udp' ? 'Udp' : 'Tcp'} ${outbound ? '--destination' : '--source'}-address-prefixes Internet`,
     `--destination-port-ranges ${rangeText(ports)}`,
   ].join(' ');
 }
 
 function exceptionText(exceptions: GroupVerdict['exceptions']): string {
-  const shown = exceptions.slice(0, 3).map(({ rule, allow, sources }) => {
-    return `${rule} ${allow ? 'lets in' : 'shuts out'} ${sources}`;
+  const shown = exceptions.slice(0, 3).map(({ rule, allow, remote }) => {
+    return `${rule} ${allow ? 'lets through' : 'shuts out'} ${remote}`;
   });
   return shown.join(', ');
 }

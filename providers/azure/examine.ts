@@ -101,7 +101,7 @@ function grant(machine: AzureMachine): string {
 /** What runs, against what the Resource Manager says. */
 function addresses(topology: Topology, arm: ArmAnswer): Finding[] {
   if (arm.nics.length === 0) return [];
-  const check = 'api-addresses';
+  const check = 'api-address';
   const known = new Map(
     arm.nics.flatMap((nic) => nic.addresses.map((address) => [address.privateAddress, address])),
   );

@@ -42,7 +42,7 @@ export interface AzureMachine {
 /** Reads the instance document; `url` is for messages. Missing is `""`, an absent key or an empty list, alike. */
 export function readInstance(document: unknown, url: string): AzureMachine {
   const root = record(document);
-  if (!root) throw garbled(url, 'an object', typeof document);
+  if (!root) throw garbled(url, 'an object', document === undefined ? 'nothing (404)' : typeof document);
   const compute = record(root['compute']) ?? {};
   const interfaces = list(record(root['network'])?.['interface']);
   if (interfaces.length === 0 || interfaces.length > MAX_INTERFACES) {

@@ -1,47 +1,48 @@
 import { parseCidr } from '../../src/net/cidr.ts';
-import type { EffectiveGroup, EffectiveRule } from './arm-answer.ts';
+import type { EffectiveRule } from './arm-answer.ts';
 
 export interface Ports {
   readonly from: number;
   readonly to: number;
 }
 
-/** What is asked of a group: does it let the internet in there? */
+/** What is asked of a group: does it let packets between the internet and this address through? */
 export interface Passage {
   readonly protocol: 'udp' | 'tcp';
   /** Public addresses are translated before the group looks: it sees the private one. */
   readonly address: string;
+  /** Of the receiver. */
   readonly ports: Ports;
 }
 
 export interface GroupVerdict {
   /** Ports that some rule closes to the whole internet, with that rule; none where all are open. */
   readonly closed: readonly (Ports & { readonly rule: string; readonly priority: number })[];
-  /** Rules before the deciding ones that concern some sources only, and what they do. */
+  /** Rules before the deciding ones that concern some of the internet only, and what they do. */
   readonly exceptions: readonly {
     readonly rule: string;
     readonly allow: boolean;
-    readonly sources: string;
+    readonly remote: string;
   }[];
 }
 
 /**
- * What one network security group does with packets from the internet. Rules are looked at in the order of their
- * priority, and for each port the first that fits decides; the implied last one denies.
+ * What the rules of one direction in a network security group do with such packets. They are looked at in the
+ * order of their priority, and for each port the first that fits decides; the implied last one denies.
  */
-export function judgeGroup(group: EffectiveGroup, passage: Passage): GroupVerdict {
+export function judgeRules(rules: readonly EffectiveRule[], passage: Passage): GroupVerdict {
   const closed: GroupVerdict['closed'][number][] = [];
   const exceptions: GroupVerdict['exceptions'][number][] = [];
   let open: Ports[] = [passage.ports];
-  for (const rule of group.rules.toSorted((a, b) => a.priority - b.priority)) {
+  for (const rule of rules.toSorted((a, b) => a.priority - b.priority)) {
     if (open.length === 0) break;
     if (rule.protocol !== '*' && rule.protocol !== passage.protocol) continue;
-    if (!rule.destinations.some((destination) => holds(destination, passage.address))) continue;
+    if (!rule.own.some((prefix) => holds(prefix, passage.address))) continue;
     const ranges = rule.ports.map(portsOf).filter((range) => range !== undefined);
     const touched = open.flatMap((part) => ranges.flatMap((range) => common(part, range) ?? []));
     if (touched.length === 0) continue;
-    if (!fromInternet(rule)) {
-      if (!rule.sources.some(isInside)) exceptions.push(exceptionOf(rule));
+    if (!isForAll(rule)) {
+      if (!rule.remote.some(isInside)) exceptions.push(exceptionOf(rule));
       continue;
     }
     if (!rule.allow) {
@@ -54,26 +55,27 @@ export function judgeGroup(group: EffectiveGroup, passage: Passage): GroupVerdic
   return { closed, exceptions };
 }
 
-/** Whether the rule is about every sender on the internet, from any of its ports. */
-function fromInternet({ sources, sourcePorts }: EffectiveRule): boolean {
+/** Whether the rule is about everybody on the internet, and about any port of the sender. */
+function isForAll({ remote, sourcePorts }: EffectiveRule): boolean {
   const everyPort = sourcePorts.length === 0 || sourcePorts.some((text) => width(portsOf(text)) >= 65_534);
-  const everybody = sources.some((source) => /^(\*|any|internet|0\.0\.0\.0\/0|::\/0)$/i.test(source));
-  return everyPort && everybody && !sources.some(isInside);
+  const everybody = remote.some((prefix) => /^(\*|any|internet|0\.0\.0\.0\/0|::\/0)$/i.test(prefix));
+  return everyPort && everybody && !remote.some(isInside);
 }
 
 /** Tags that stand for the inside, together with the networks that they are expanded to. */
-function isInside(source: string): boolean {
-  return /^(virtualnetwork|azureloadbalancer)$/i.test(source);
+function isInside(prefix: string): boolean {
+  return /^(virtualnetwork|azureloadbalancer)$/i.test(prefix);
 }
 
-function exceptionOf({ name, allow, sources }: EffectiveRule): GroupVerdict['exceptions'][number] {
-  const shown = sources.slice(0, 3).join(', ');
-  return { rule: name.slice(0, 100), allow, sources: sources.length > 3 ? `${shown} and others` : shown };
+function exceptionOf({ name, allow, remote }: EffectiveRule): GroupVerdict['exceptions'][number] {
+  const shown = remote.slice(0, 3).join(', ');
+  return { rule: name.slice(0, 100), allow, remote: remote.length > 3 ? `${shown} and others` : shown };
 }
 
-function holds(destination: string, address: string): boolean {
-  if (/^(\*|any|virtualnetwork)$/i.test(destination)) return true;
-  return parseCidr(destination)?.contains(address) ?? false;
+function holds(prefix: string, address: string): boolean {
+  // What was written as "any" is told as 0.0.0.0/0, for both families.
+  if (/^(\*|any|virtualnetwork|0\.0\.0\.0\/0)$/i.test(prefix)) return true;
+  return parseCidr(prefix)?.contains(address) ?? false;
 }
 
 /** `5060`, `10000-20000`, `*`; undefined where it is none of them. */

@@ -6,6 +6,7 @@ import { Socket } from 'node:net';
 import { test } from 'node:test';
 import type { DiscoveryError } from '../../src/discovery/discovery-error.ts';
 import { MetadataClient, type MetadataClientOptions } from '../../src/discovery/metadata-client.ts';
+import { startFakeAzure } from '../support/fake-azure.ts';
 import { type FakeImds, type Fault, type SeenRequest, startFakeImds } from '../support/fake-imds.ts';
 import { ImpatientClock } from '../support/impatient-clock.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -50,6 +51,28 @@ for (const trouble of [{ status: 503 }, { status: 500 }, { status: 429 }, 'reset
     assert.deepEqual(clock.waits, [100, 200]);
   });
 }
+
+test('a body is posted, and each attempt waits for its turn', async () => {
+  await using server = await startFakeAzure({ documents: { instance: {} } });
+  server.fault = (_request, count) => (count === 1 ? { status: 503 } : OK);
+  const turns: number[] = [];
+  using client = open(server.url, {
+    turn: async () => {
+      turns.push(server.requests.length);
+    },
+  });
+  const headers = { 'Content-Type': 'application/json' };
+  const answer = await client.request({ method: 'POST', path: '/a', headers, body: '{"b":"é"}' });
+  assert.equal(answer.body, 'yes');
+  assert.deepEqual(turns, [0, 1]);
+  assert.deepEqual(
+    server.requests.map(({ method, body }) => [method, body]),
+    [
+      ['POST', '{"b":"é"}'],
+      ['POST', '{"b":"é"}'],
+    ],
+  );
+});
 
 test('Retry-After is honoured, in seconds and as a date', async () => {
   const clock = new ImpatientClock(60_000);

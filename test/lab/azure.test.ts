@@ -91,7 +91,7 @@ describe('a machine of Azure while it runs', needsRoot, () => {
 
     const healthy = await diagnose(vm, [], options);
     assert.deepEqual(healthy.bad, []);
-    assert.equal(findingOf(healthy, 'api-addresses', '10.0.1.15').verdict, 'pass');
+    assert.equal(findingOf(healthy, 'api-address', '10.0.1.15').verdict, 'pass');
     assert.equal(findingOf(healthy, 'security-group', 'udp:10.0.1.15:5060').verdict, 'pass');
 
     arm.replace({

@@ -152,6 +152,15 @@ export function effectiveGroup(name: string, rules: readonly Record<string, unkn
         sourceAddressPrefix: '0.0.0.0/0',
         destinationAddressPrefix: 'Internet',
       },
+      {
+        ...standard,
+        name: 'defaultSecurityRules/DenyAllOutBound',
+        priority: 65500,
+        access: 'Deny',
+        direction: 'Outbound',
+        sourceAddressPrefix: '0.0.0.0/0',
+        destinationAddressPrefix: '0.0.0.0/0',
+      },
       ...rules.map((rule) => ({ ...standard, access: 'Allow', ...rule })),
     ],
   };

@@ -81,10 +81,11 @@ test('a healthy machine passes everywhere, with evidence', async () => {
       'rights Microsoft.Network/publicIPAddresses/read',
       'rights Microsoft.Network/virtualNetworks/read',
       'rights Microsoft.Network/networkInterfaces/effectiveNetworkSecurityGroups/action',
-      'api-addresses 10.0.0.4',
+      'api-address 10.0.0.4',
       'security-group udp:10.0.0.4:5060',
       'security-group tls:10.0.0.4:5061',
       'security-group RTP udp:10.0.0.4:10000-20000',
+      'security-group-outbound udp:10.0.0.4',
       'reserved-port',
     ],
   );
@@ -126,7 +127,40 @@ test('open to a provider alone is a warning that names it', async () => {
   const findings = await examine(cloud);
   assert.deepEqual(bad(findings), [['warn', 'security-group', 'udp:10.0.0.4:5060']]);
   const sip = findings.find(({ verdict }) => verdict === 'warn');
-  assert.match(sip?.evidence ?? '', /though securityRules\/trunk lets in 198\.51\.100\.0\/24\.$/);
+  assert.match(sip?.evidence ?? '', /though securityRules\/trunk lets through 198\.51\.100\.0\/24\.$/);
+});
+
+test('what is closed towards the internet is a warning of its own', async () => {
+  const shut = open(200, 'All', '0-20000', {
+    name: 'securityRules/no-way-out',
+    access: 'Deny',
+    direction: 'Outbound',
+    sourceAddressPrefix: '10.0.0.0/24',
+    destinationAddressPrefix: 'Internet',
+  });
+  await using cloud = await cloudWith([[SIP, TLS, RTP, shut]]);
+  const findings = await examine(cloud);
+  assert.deepEqual(bad(findings), [['warn', 'security-group-outbound', 'udp:10.0.0.4']]);
+  const { evidence, remedy } = findings.find(({ verdict }) => verdict === 'warn') ?? {};
+  assert.equal(evidence, 'nsg-0 closes UDP 1024-20000 by securityRules/no-way-out towards the internet.');
+  assert.match(
+    remedy ?? '',
+    /--priority 199 --direction Outbound .* --destination-address-prefixes Internet /,
+  );
+});
+
+test('of an instance of a uniform scale set the groups cannot be told, and that is said', async () => {
+  await using cloud = await startFakeCloud({ ...VM, scaleSet: 'edges', name: '7' });
+  const findings = await examine(cloud);
+  assert.deepEqual(bad(findings), []);
+  assert.equal(
+    findings[0]?.subject,
+    'Microsoft.Compute/virtualMachineScaleSets/virtualMachines/networkInterfaces/read',
+  );
+  assert.match(
+    findings.find(({ check }) => check === 'security-group')?.evidence ?? '',
+    /uniform scale sets/,
+  );
 });
 
 test('a Standard public address without any group is closed', async () => {
@@ -188,10 +222,10 @@ test('an address that the Resource Manager tells differently is shown, and the r
   const topology = { ...TOPOLOGY, interfaces: [{ ...nic, addresses: [stale] }] };
   const findings = await examine(cloud, { topology, rtpPorts: { from: 60_000, to: 65_330 } });
   assert.deepEqual(bad(findings), [
-    ['warn', 'api-addresses', '10.0.0.4'],
+    ['warn', 'api-address', '10.0.0.4'],
     ['fail', 'reserved-port', undefined],
   ]);
-  const differs = findings.find(({ check }) => check === 'api-addresses');
+  const differs = findings.find(({ check }) => check === 'api-address');
   assert.equal(differs?.evidence, 'cloudsip goes by 203.0.113.99, the Resource Manager says 203.0.113.5.');
 });
 

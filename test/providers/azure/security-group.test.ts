@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EffectiveRule } from '../../../providers/azure/arm-answer.ts';
-import { judgeGroup, type Passage } from '../../../providers/azure/security-group.ts';
+import { judgeRules, type Passage } from '../../../providers/azure/security-group.ts';
 
 const RTP: Passage = { protocol: 'udp', address: '10.0.0.4', ports: { from: 10_000, to: 20_000 } };
 const SIP: Passage = { ...RTP, ports: { from: 5060, to: 5060 } };
@@ -12,8 +12,8 @@ const rule = (priority: number, more: Partial<EffectiveRule> = {}): EffectiveRul
   priority,
   allow: true,
   protocol: 'udp',
-  sources: ['Internet'],
-  destinations: ['*'],
+  remote: ['Internet'],
+  own: ['*'],
   sourcePorts: ['0-65535'],
   ports: ['*'],
   ...more,
@@ -21,14 +21,14 @@ const rule = (priority: number, more: Partial<EffectiveRule> = {}): EffectiveRul
 const deny = (priority: number, more: Partial<EffectiveRule> = {}): EffectiveRule =>
   rule(priority, { protocol: '*', allow: false, name: 'deny', ...more });
 const closed = (rules: EffectiveRule[], passage = RTP): string[] =>
-  judgeGroup({ id: 'nsg', rules }, passage).closed.map(({ from, to, rule: name }) => `${from}-${to} ${name}`);
+  judgeRules(rules, passage).closed.map(({ from, to, rule: name }) => `${from}-${to} ${name}`);
 
 test('without any rule nothing comes in', () => {
   assert.deepEqual(closed([]), ['10000-20000 no rule']);
 });
 
 test('the first rule by priority decides, in whatever order they are listed', () => {
-  const last = deny(65_500, { sources: ['0.0.0.0/0'] });
+  const last = deny(65_500, { remote: ['0.0.0.0/0'] });
   assert.deepEqual(closed([last, rule(300)]), []);
   assert.deepEqual(closed([rule(300), deny(200), last]), ['10000-20000 deny']);
 });
@@ -51,36 +51,36 @@ test('another protocol is another matter', () => {
 
 test('the destination that counts is the private address', () => {
   for (const destination of ['10.0.0.4', '10.0.0.0/24', 'VirtualNetwork', '*', '0.0.0.0/0']) {
-    assert.deepEqual(closed([rule(100, { destinations: [destination] })], SIP), [], destination);
+    assert.deepEqual(closed([rule(100, { own: [destination] })], SIP), [], destination);
   }
   for (const destination of ['203.0.113.5', '10.0.1.0/24', 'Storage']) {
     assert.deepEqual(
-      closed([rule(100, { destinations: [destination] }), deny(200)], SIP),
+      closed([rule(100, { own: [destination] }), deny(200)], SIP),
       ['5060-5060 deny'],
       destination,
     );
   }
   const six = { ...SIP, address: 'fd00::4' };
-  assert.deepEqual(closed([rule(100, { destinations: ['fd00::/64'], sources: ['::/0'] })], six), []);
+  assert.deepEqual(closed([rule(100, { own: ['fd00::/64'], remote: ['::/0'] })], six), []);
 });
 
 test('rules for some senders open nothing to the internet, and are told', () => {
   const provider = rule(100, {
     name: 'trunk',
-    sources: ['198.51.100.0/24', '198.51.101.0/24', '192.0.2.1', '192.0.2.2'],
+    remote: ['198.51.100.0/24', '198.51.101.0/24', '192.0.2.1', '192.0.2.2'],
   });
-  const verdict = judgeGroup({ id: 'nsg', rules: [provider, deny(200)] }, SIP);
+  const verdict = judgeRules([provider, deny(200)], SIP);
   assert.equal(verdict.closed.length, 1);
   assert.deepEqual(verdict.exceptions, [
-    { rule: 'trunk', allow: true, sources: '198.51.100.0/24, 198.51.101.0/24, 192.0.2.1 and others' },
+    { rule: 'trunk', allow: true, remote: '198.51.100.0/24, 198.51.101.0/24, 192.0.2.1 and others' },
   ]);
   const odd = rule(100, { name: 'from 5060', sourcePorts: ['5060'] });
   assert.deepEqual(closed([odd, deny(200)], SIP), ['5060-5060 deny']);
 });
 
 test('the inside is not the internet, even where it is expanded to everything', () => {
-  const inside = rule(100, { sources: ['VirtualNetwork', '10.0.0.0/16', '0.0.0.0/0'] });
-  const verdict = judgeGroup({ id: 'nsg', rules: [inside, deny(65_500)] }, SIP);
+  const inside = rule(100, { remote: ['VirtualNetwork', '10.0.0.0/16', '0.0.0.0/0'] });
+  const verdict = judgeRules([inside, deny(65_500)], SIP);
   assert.equal(verdict.closed.length, 1);
   assert.deepEqual(verdict.exceptions, []);
 });
