@@ -5,7 +5,7 @@ import type { StaticMapping } from './option-values.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 /** Which socket calls relay RTP; `off` leaves media to the endpoints. */
-export type MediaMode = 'auto' | 'koffi' | 'dgram' | 'off';
+export type MediaMode = 'auto' | 'kernel' | 'kernel-xdp' | 'koffi' | 'dgram' | 'off';
 /** What becomes of a message whose session description cannot be understood. */
 export type UnreadableSdp = 'refuse' | 'pass';
 /** What becomes of a call whose media fell silent. */

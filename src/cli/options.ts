@@ -74,7 +74,7 @@ export type AnyOption = SingleOption<unknown> | ListOption<unknown> | SectionOpt
 export type OptionTable = { readonly [Property in keyof Configuration]: AnyOption };
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
-const mediaModes = ['auto', 'koffi', 'dgram', 'off'] as const;
+const mediaModes = ['auto', 'kernel', 'kernel-xdp', 'koffi', 'dgram', 'off'] as const;
 const unreadableModes = ['refuse', 'pass'] as const;
 const silenceModes = ['report', 'bye'] as const;
 const originModes = ['replace', 'keep'] as const;
@@ -232,7 +232,7 @@ const table = {
     {
       name: 'media',
       summary:
-        'How RTP is relayed: direct system calls (koffi) or node:dgram; off leaves it to the endpoints.',
+        'How RTP is relayed: in the kernel, by system calls (koffi) or node:dgram; off leaves it to the endpoints.',
       defaultText: 'auto',
       fallback: () => 'auto',
     },

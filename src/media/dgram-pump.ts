@@ -96,6 +96,8 @@ export class DgramPump implements Pump {
         channel.flags = command[2] ? channel.flags | latchBit.muted : channel.flags & ~latchBit.muted;
         break;
       }
+      case 'tap':
+        break; // they all come here anyway
       case 'seal': {
         const channel = this.#channels.get(command[1]);
         if (channel) channel.flags &= ~latchBit.learning;

@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { KernelData } from './kernel/kernel-flows.ts';
 import type { PacketKinds } from './rtp-statistics.ts';
 import type { IceCredentials } from './stun.ts';
 
@@ -27,6 +28,8 @@ export type Command =
       beside: number,
     ]
   | readonly ['mute', slot: number, muted: boolean]
+  /** Packets that arrive at `slot` are to be seen here, each of them. */
+  | readonly ['tap', slot: number, tapped: boolean]
   /** The learning window is over. */
   | readonly ['seal', slot: number]
   | readonly ['close', slot: number]
@@ -41,6 +44,8 @@ export type Report =
   | readonly ['closed', slot: number]
   /** The forwarder could not bind what it was asked to. */
   | readonly ['lost', slot: number, errorCode: string]
+  /** Something about the kernel's part that people should know. */
+  | readonly ['kernel', sentence: string]
   | readonly ['done', ticket: number];
 
 export interface ForwarderData {
@@ -50,6 +55,8 @@ export interface ForwarderData {
   /** koffi only: the epoll set to wait on and the eventfd that says that commands wait. */
   readonly epollFd: number;
   readonly wakeFd: number;
+  /** Where settled flows are forwarded by the kernel. */
+  readonly kernel?: KernelData;
 }
 
 /** Moves packets between sockets; lives in the worker. */

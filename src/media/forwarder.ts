@@ -1,6 +1,7 @@
 import type { Endpoint } from '../net/address.ts';
 import type { Clock, Timer } from '../net/clock.ts';
 import type { Command, Report } from './forwarder-protocol.ts';
+import type { ForwarderKind } from './media-contract.ts';
 import type { MediaLog } from './media-log.ts';
 import { MediaThread } from './media-thread.ts';
 import type { PacketKinds } from './rtp-statistics.ts';
@@ -27,6 +28,7 @@ interface Channel {
   signalling: string | undefined;
   beside: number;
   muted: boolean;
+  tapped: boolean;
   sealed: boolean;
   released: (() => void) | undefined;
 }
@@ -38,6 +40,7 @@ export interface ForwarderTotals {
   readonly bytes: number;
   readonly strangers: number;
   readonly undeliverable: number;
+  readonly kernelPackets: number;
 }
 
 /** A forwarder that died less than this ago is not started again at once. */
@@ -49,14 +52,14 @@ const calmMs = 1000;
  * another one takes over the same sockets.
  */
 export class Forwarder {
-  readonly kind: 'koffi' | 'dgram';
+  readonly kind: ForwarderKind;
   readonly #source: SocketSource;
   readonly #clock: Clock;
   readonly #log: MediaLog;
   readonly #table = new SlotTable();
   readonly #channels: (Channel | undefined)[] = [];
   readonly #freeSlots: number[] = [];
-  readonly #retired = { sockets: 0, packets: 0, bytes: 0, strangers: 0, undeliverable: 0 };
+  readonly #retired = { sockets: 0, packets: 0, bytes: 0, strangers: 0, undeliverable: 0, kernelPackets: 0 };
   readonly #tickets = new Map<number, () => void>();
   #lastTicket = 0;
   #thread: MediaThread | undefined;
@@ -67,7 +70,7 @@ export class Forwarder {
   #closing = false;
 
   constructor(source: SocketSource, clock: Clock, log: MediaLog) {
-    this.kind = source.kind;
+    this.kind = source.forwarder;
     this.#source = source;
     this.#clock = clock;
     this.#log = log;
@@ -116,6 +119,7 @@ export class Forwarder {
       signalling: undefined,
       beside: -1,
       muted: false,
+      tapped: false,
       sealed: false,
       released: undefined,
     };
@@ -186,6 +190,14 @@ export class Forwarder {
     if (channel.muted === muted) return;
     channel.muted = muted;
     this.#tell(['mute', slot, muted]);
+  }
+
+  /** While somebody wants to see what arrives here, the kernel does not forward it by itself. */
+  tap(slot: number, tapped: boolean): void {
+    const channel = this.#at(slot);
+    if (channel.tapped === tapped) return;
+    channel.tapped = tapped;
+    this.#tell(['tap', slot, tapped]);
   }
 
   /** Closes the learning window. */
@@ -289,6 +301,9 @@ export class Forwarder {
         this.#log.warn(`media socket ${channel.address}:${channel.port} was lost: ${report[2]}`);
         break;
       }
+      case 'kernel':
+        this.#log.warn(report[1]);
+        break;
       case 'done': {
         const resolve = this.#tickets.get(report[1]);
         this.#tickets.delete(report[1]);
@@ -344,6 +359,7 @@ export class Forwarder {
       ice,
       checked,
       muted,
+      tapped,
       sealed,
     } of live) {
       // What was learned stands in the shared memory, which outlives the thread.
@@ -354,6 +370,7 @@ export class Forwarder {
       if (muted) this.#tell(['mute', slot, true]);
       if (kinds) this.#tell(['kinds', slot, kinds]);
       if (ice) this.#tell(['ice', slot, ice, checked]);
+      if (tapped) this.#tell(['tap', slot, true]);
       if (peer >= 0) this.#tell(['link', slot, peer]);
       if (rtcpPeer >= 0) this.#tell(['split', slot, rtcpPeer]);
     }
@@ -368,4 +385,5 @@ function addCounters(
   totals.bytes += counters.bytes;
   totals.strangers += counters.strangers;
   totals.undeliverable += counters.undeliverable;
+  totals.kernelPackets += counters.kernelPackets;
 }

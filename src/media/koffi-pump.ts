@@ -1,10 +1,11 @@
 import { receiveMessageOnPort } from 'node:worker_threads';
 import { normalizeHost } from '../net/address.ts';
+import { errorName, type Libc } from '../net/libc.ts';
 import type { Command, ForwarderData, Pump, Report } from './forwarder-protocol.ts';
+import type { KernelFlows } from './kernel/kernel-flows.ts';
 import { isRtcp, latchBit, mayLearn, reaimed } from './latch.ts';
-import type { Libc } from './libc.ts';
 import { RtpStatistics } from './rtp-statistics.ts';
-import { counter, maxSlots, remoteOffset, SlotTable, slotBytes } from './slot-table.ts';
+import { counter, maxSlots, remoteOffset, type SlotTable, slotBytes } from './slot-table.ts';
 import { eraseSockaddr, readSockaddr, sockaddrBytes, writeSockaddr } from './sockaddr.ts';
 import { type ExpectedSource, rankOf, takesOver } from './source-rank.ts';
 import { answerStun, type IceCredentials, isStun } from './stun.ts';
@@ -20,8 +21,9 @@ const eventData = eventBytes - 8;
 const eventsPerWait = 256;
 /** What is read at most of a socket that is about to lose its peer: a second of audio. */
 const drainedPackets = 50;
-/** Stands for the eventfd in the epoll set. */
+/** Stand in the epoll set for the eventfd, and for news of routes. */
 const wakeSlot = 0xffff_ffff;
+const routesSlot = 0xffff_fffe;
 /** Only a backstop: commands and packets wake the loop. */
 const idleWaitMs = 1000;
 
@@ -56,12 +58,15 @@ export class KoffiPump implements Pump {
   readonly #packet: Uint8Array = new Uint8Array(this.#arena.buffer, bufferAt);
   readonly #arenaAddress: number;
   readonly #tableAddress: number;
+  /** Takes settled flows over; undefined where all is done here. */
+  readonly #kernel: KernelFlows | undefined;
   #stopped = false;
 
-  constructor(data: ForwarderData, libc: Libc) {
+  constructor(data: ForwarderData, table: SlotTable, libc: Libc, kernel?: KernelFlows) {
     this.#data = data;
     this.#libc = libc;
-    this.#table = new SlotTable(data.memory);
+    this.#kernel = kernel;
+    this.#table = table;
     this.#values = this.#table.values;
     this.#statistics = new RtpStatistics(this.#table);
     this.#words = new Uint32Array(data.memory);
@@ -71,18 +76,23 @@ export class KoffiPump implements Pump {
 
   /** Waits and forwards until it is told to stop. The event loop of the thread does not turn meanwhile. */
   loop(): void {
-    const { epollFd } = this.#data;
-    this.#watch(epollCtlAdd, this.#data.wakeFd, wakeSlot);
+    const { epollFd, wakeFd, kernel: kernelData } = this.#data;
+    const kernel = this.#kernel;
+    this.#watch(epollCtlAdd, wakeFd, wakeSlot);
+    if (kernelData) this.#watch(epollCtlAdd, kernelData.changesFd, routesSlot);
+    let waitMs = idleWaitMs;
     while (!this.#stopped) {
-      const ready = this.#libc.epoll_wait(epollFd, this.#arenaAddress + eventsAt, eventsPerWait, idleWaitMs);
-      if (ready <= 0) continue;
+      const ready = this.#libc.epollWait(epollFd, this.#arenaAddress + eventsAt, eventsPerWait, waitMs);
       // Commands first: a packet that answers an SDP must not overtake what that SDP told the relay.
       for (let i = 0; i < ready; i++) if (this.#slotOf(i) === wakeSlot) this.#runCommands();
       const now = performance.timeOrigin + performance.now();
       for (let i = 0; i < ready; i++) {
         const slot = this.#slotOf(i);
-        if (slot !== wakeSlot && this.#fds[slot]! >= 0) this.#forward(slot, now);
+        if (slot >= routesSlot) {
+          if (slot === routesSlot) kernel?.takeChanges();
+        } else if (this.#fds[slot]! >= 0) this.#forward(slot, now);
       }
+      if (kernel) waitMs = kernel.work(now) ? 0 : kernel.waitMs(now);
     }
   }
 
@@ -117,7 +127,7 @@ export class KoffiPump implements Pump {
       return true;
     }
     if ((this.#flags[slot]! & latchBit.sorted) !== 0 && isStun(this.#packet[0]!) && this.#ice.has(slot)) {
-      this.#check(slot, size);
+      this.#check(slot, size, now);
       return true;
     }
     if (!this.#fromRemote(slot)) {
@@ -125,7 +135,7 @@ export class KoffiPump implements Pump {
         this.#values[at + counter.strangers]!++;
         return true;
       }
-      this.#learn(slot);
+      this.#learn(slot, now);
     } else if (this.#ranks[slot] === 0) this.#takesOver(slot);
     this.#flags[slot]! |= latchBit.latched;
     this.#values[at + counter.packets]!++;
@@ -142,11 +152,22 @@ export class KoffiPump implements Pump {
     if (peer >= 0 && (this.#flags[peer]! & (latchBit.aimed | latchBit.muted)) === latchBit.aimed) {
       const target = this.#tableAddress + peer * slotBytes + remoteOffset;
       const length = this.#remoteLengths[peer]!;
-      if (libc.sendto(this.#fds[peer]!, arena + bufferAt, size, msgDontWait, target, length) >= 0)
+      if (libc.sendto(this.#fds[peer]!, arena + bufferAt, size, msgDontWait, target, length) >= 0) {
+        if (this.#kernel?.carried[slot] === 0) this.#promote(this.#kernel, slot, peer, now);
         return true;
+      }
     }
     this.#values[at + counter.undeliverable]!++;
     return true;
+  }
+
+  /** Both ends are where packets came from: the kernel may forward the next one. */
+  #promote(kernel: KernelFlows, slot: number, peer: number, now: number): void {
+    const flags = this.#flags[slot]!;
+    if ((this.#flags[peer]! & latchBit.latched) === 0 || (flags & latchBit.tapped) !== 0) return;
+    kernel.promote(slot, peer, (flags & latchBit.rtp) !== 0, now);
+    // What waits in the socket came before what the kernel forwards now.
+    if (kernel.carried[slot] === 1) this.#drain(slot);
   }
 
   /** Compares family, port and address; the flow label and the zone of IPv6 may differ. */
@@ -167,7 +188,7 @@ export class KoffiPump implements Pump {
   }
 
   /** A connectivity check of ICE: answered where it proves itself, and obeyed where it chooses this way. */
-  #check(slot: number, size: number): void {
+  #check(slot: number, size: number, now: number): void {
     const source = readSockaddr(this.#arena, sourceAt);
     const request = Buffer.from(this.#arena.buffer, bufferAt, size);
     const answer = source && answerStun(request, source, this.#ice.get(slot)!);
@@ -186,7 +207,7 @@ export class KoffiPump implements Pump {
       arena + sourceAt,
       length,
     );
-    if (answer.nominated) this.#learn(slot);
+    if (answer.nominated) this.#learn(slot, now);
   }
 
   /** Whether the source of this packet is better than the remote so far; it is remembered then. */
@@ -203,7 +224,8 @@ export class KoffiPump implements Pump {
     return true;
   }
 
-  #learn(slot: number): void {
+  #learn(slot: number, now: number): void {
+    this.#kernel?.withdrawAround(slot, (this.#flags[slot]! & latchBit.latched) === 0 ? 0 : now);
     const remote = (slot * slotBytes + remoteOffset) >> 2;
     const source = sourceAt >> 2;
     const length = this.#arenaWords[sourceLengthAt >> 2]!;
@@ -213,7 +235,7 @@ export class KoffiPump implements Pump {
   }
 
   #runCommands(): void {
-    this.#libc.eventfd_read(this.#data.wakeFd, this.#arenaAddress + sourceAt);
+    this.#libc.eventfdRead(this.#data.wakeFd, this.#arenaAddress + sourceAt);
     const { port } = this.#data;
     for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
       for (const command of next.message as readonly Command[]) this.run(command);
@@ -232,15 +254,18 @@ export class KoffiPump implements Pump {
         this.#expected[slot] = undefined;
         this.#statistics.set(slot, undefined);
         this.#ice.delete(slot);
-        if (this.#watch(epollCtlAdd, fd, slot) < 0) this.#report(['lost', slot, this.#libc.lastError()]);
+        this.#kernel?.opened(slot, command[3], command[4]);
+        if (this.#watch(epollCtlAdd, fd, slot) < 0) this.#report(['lost', slot, errorName(this.#libc)]);
         break;
       }
       case 'link':
+        this.#kernel?.withdraw(command[1]);
         if (command[2] < 0 && this.#peers[command[1]]! >= 0) this.#drain(command[1]);
         this.#peers[command[1]] = command[2];
         break;
       case 'aim': {
         const [, slot, address, port, rtp, signalling, beside] = command;
+        this.#kernel?.withdrawAround(slot);
         this.#ranks[slot] = 0;
         const described = address === '' ? undefined : { address: normalizeHost(address), port };
         this.#expected[slot] = {
@@ -271,14 +296,20 @@ export class KoffiPump implements Pump {
         break;
       }
       case 'mute':
-        if (command[2]) this.#flags[command[1]]! |= latchBit.muted;
-        else this.#flags[command[1]]! &= ~latchBit.muted;
+        if (command[2]) this.#kernel?.withdrawInto(command[1]);
+        this.#mark(command[1], latchBit.muted, command[2]);
+        break;
+      case 'tap':
+        if (command[2]) this.#kernel?.withdraw(command[1]);
+        this.#mark(command[1], latchBit.tapped, command[2]);
         break;
       case 'seal':
         this.#flags[command[1]]! &= ~latchBit.learning;
         break;
       case 'close': {
         const slot = command[1];
+        this.#kernel?.withdrawAround(slot);
+        this.#kernel?.closed(slot);
         this.#watch(epollCtlDel, this.#fds[slot]!, slot);
         this.#fds[slot] = -1;
         this.#peers[slot] = -1;
@@ -303,12 +334,17 @@ export class KoffiPump implements Pump {
     else this.#flags[slot]! &= ~latchBit.sorted;
   }
 
+  #mark(slot: number, bit: number, set: boolean): void {
+    if (set) this.#flags[slot]! |= bit;
+    else this.#flags[slot]! &= ~bit;
+  }
+
   #watch(operation: number, fd: number, slot: number): number {
     const at = sourceAt;
     this.#arena.setUint32(at, epollIn, true);
     this.#arena.setUint32(at + eventData, slot, true);
     this.#arena.setUint32(at + eventData + 4, 0, true);
-    return this.#libc.epoll_ctl(this.#data.epollFd, operation, fd, this.#arenaAddress + at);
+    return this.#libc.epollControl(this.#data.epollFd, operation, fd, this.#arenaAddress + at);
   }
 
   #report(report: Report): void {

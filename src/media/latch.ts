@@ -10,6 +10,8 @@ export const latchBit = {
   muted: 8,
   /** RTP or RTCP is expected, so a source is learned only from something that looks like it. */
   rtp: 16,
+  /** Somebody wants to see each packet: the kernel must not forward them. */
+  tapped: 32,
   /** Each packet has to be looked at: for STUN (ICE), or RTCP that leaves by another port. Not for the kernel. */
   sorted: 64,
   /** The peer does ICE: only a check that proves itself makes a source the remote. */
@@ -18,7 +20,7 @@ export const latchBit = {
 
 /** The bits once a new address came by SDP: all is to be learned again. */
 export function reaimed(flags: number, aimed: boolean, rtp: boolean): number {
-  const kept = flags & (latchBit.muted | latchBit.sorted | latchBit.checked);
+  const kept = flags & (latchBit.muted | latchBit.tapped | latchBit.sorted | latchBit.checked);
   return kept | latchBit.learning | (aimed ? latchBit.aimed : 0) | (rtp ? latchBit.rtp : 0);
 }
 

@@ -11,6 +11,9 @@ export interface MediaIdentity {
 
 export type Party = 'caller' | 'callee';
 
+/** What moves packets: the kernel where it can and system calls, system calls alone, or node:dgram. */
+export type ForwarderKind = 'kernel' | 'kernel-xdp' | 'koffi' | 'dgram';
+
 /** Totals since the start, but for the first three, which are of the moment. */
 export interface MediaStats {
   readonly sessions: number;
@@ -23,7 +26,9 @@ export interface MediaStats {
   readonly droppedStrangers: number;
   /** Packets that were empty, had nowhere to go yet, or were refused by the kernel. */
   readonly droppedUndeliverable: number;
-  readonly forwarder: 'koffi' | 'dgram';
+  readonly forwarder: ForwarderKind;
+  /** Of `packets`, those that no process saw: the kernel forwarded them. */
+  readonly kernelPackets: number;
   /** How often the media thread died and was started again. */
   readonly restarts: number;
 }

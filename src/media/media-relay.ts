@@ -1,8 +1,9 @@
 import { type Endpoint, normalizeHost } from '../net/address.ts';
 import type { Clock } from '../net/clock.ts';
+import { loadLibc } from '../net/libc.ts';
 import { Forwarder } from './forwarder.ts';
-import { loadLibc } from './libc.ts';
 import type {
+  ForwarderKind,
   MediaRelay,
   MediaSession,
   MediaSessionEvents,
@@ -18,19 +19,22 @@ import { RelayedSession, type SessionContext } from './relayed-session.ts';
 import { type SilenceLimits, SilenceWatch } from './silence-watch.ts';
 import { probingSource, type SocketSource, systemCallSource } from './socket-source.ts';
 
+export type WantedForwarder = 'auto' | ForwarderKind;
+
 export interface MediaRelayOptions {
   readonly clock: Clock;
   readonly log: MediaLog;
   /** UDP ports for RTP and RTCP, on every bound address. Default 10000 to 20000. */
   readonly portRange?: PortRange;
   /**
-   * How packets are moved: by system calls, by node:dgram, or `auto` (the default): by system calls where they
-   * can be made, else by node:dgram.
+   * How packets are moved: `kernel`, by a program in the kernel once a flow is settled, and by system calls until
+   * then (`kernel-xdp` the same, at the other place where the kernel takes a program); `koffi`, by system calls;
+   * `dgram`, by node:dgram; `auto` (the default), the first of these that this machine allows.
    */
-  readonly forwarder?: 'auto' | 'koffi' | 'dgram';
+  readonly forwarder?: WantedForwarder;
   /** Without RTP from any side for so long `onSilence` is called. Default a minute, on hold half an hour. */
   readonly silence?: SilenceLimits;
-  /** The DSCP that packets leave with (RFC 2474). Default 0. node:dgram cannot set it. */
+  /** The DSCP that packets leave with (RFC 2474). Default 0, by which the kernel keeps what they came with. node:dgram cannot set it. */
   readonly dscp?: number;
   /** How long after an offer or an answer another source may take over. Default 10,000. */
   readonly learningWindowMs?: number;
@@ -48,47 +52,56 @@ export async function startMediaRelay(options: MediaRelayOptions): Promise<Media
   // Made at once for its check: a wrong range is an error of the start and not of the first call.
   new PortPool(range);
   const forwarder = await startForwarder(options);
-  return new UserSpaceRelay(forwarder, range, options);
+  return new ForwardingRelay(forwarder, range, options);
 }
+
+/** What is tried, in this order. */
+const tries: Readonly<Record<WantedForwarder, readonly ForwarderKind[]>> = {
+  auto: ['kernel', 'koffi', 'dgram'],
+  kernel: ['kernel'],
+  'kernel-xdp': ['kernel-xdp'],
+  koffi: ['koffi'],
+  dgram: ['dgram'],
+};
 
 async function startForwarder(options: MediaRelayOptions): Promise<Forwarder> {
   const { clock, log, forwarder: wanted = 'auto', dscp = 0 } = options;
-  const attempt = async (source: SocketSource): Promise<Forwarder> => {
-    const forwarder = new Forwarder(source, clock, log);
-    try {
-      await forwarder.start();
-      return forwarder;
-    } catch (error) {
-      await forwarder.stop();
-      throw error;
-    }
-  };
   const problems: unknown[] = [];
-  if (wanted !== 'dgram') {
+  for (const kind of tries[wanted]) {
+    let forwarder: Forwarder | undefined;
     try {
-      return await attempt(systemCallSource(loadLibc(), dscp));
-    } catch (error) {
-      problems.push(error);
-      if (wanted === 'auto') log.info(`media is forwarded by node:dgram, since system calls fail: ${error}`);
-    }
-  }
-  if (wanted !== 'koffi') {
-    try {
-      const forwarder = await attempt(probingSource);
-      if (dscp !== 0) log.warn('relayed packets leave with DSCP 0: node:dgram cannot set another');
+      forwarder = new Forwarder(await openSource(kind, dscp), clock, log);
+      await forwarder.start();
+      if (kind === 'dgram' && dscp !== 0)
+        log.warn('relayed packets leave with DSCP 0: node:dgram cannot set another');
+      if (problems.length > 0)
+        log.info(`media is forwarded in user space (${kind}): ${problems.map(sentence).join('; ')}`);
       return forwarder;
     } catch (error) {
+      await forwarder?.stop();
       problems.push(error);
     }
   }
   throw new MediaError(
     'media.forwarder-unavailable',
-    `The media thread cannot be started (${problems.join('; ')}).`,
+    `The media thread cannot be started (${problems.map(sentence).join('; ')}).`,
     { cause: problems[0] },
   );
 }
 
-class UserSpaceRelay implements MediaRelay {
+/** What only some machines need is loaded only there. */
+async function openSource(kind: ForwarderKind, dscp: number): Promise<SocketSource> {
+  if (kind === 'dgram') return probingSource;
+  if (kind === 'koffi') return systemCallSource(loadLibc(), dscp);
+  const { kernelSource } = await import('./kernel/kernel-source.ts');
+  return kernelSource(loadLibc(), kind, dscp);
+}
+
+function sentence(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+class ForwardingRelay implements MediaRelay {
   readonly #forwarder: Forwarder;
   readonly #context: SessionContext;
   readonly #sessions = new Set<RelayedSession>();
@@ -148,6 +161,7 @@ class UserSpaceRelay implements MediaRelay {
       droppedStrangers: totals.strangers,
       droppedUndeliverable: totals.undeliverable,
       forwarder: this.#forwarder.kind,
+      kernelPackets: totals.kernelPackets,
       restarts: this.#forwarder.restarts,
     };
   }

@@ -23,6 +23,14 @@ export const counter = {
   undeliverable: 4,
   /** Milliseconds since the Unix epoch; 0 before the first packet. */
   lastPacketAt: 5,
+  /** Of `packets`, those that the kernel forwarded. */
+  kernelPackets: 6,
+  /** How often the slot was opened: tells its owner of now from one before. */
+  generation: 7,
+  /** What of the counts of the kernel's flow is in the counters already. */
+  takenPackets: 12,
+  takenBytes: 13,
+  takenRtp: 14,
 } as const;
 
 export interface SlotCounters {
@@ -32,6 +40,7 @@ export interface SlotCounters {
   readonly strangers: number;
   readonly undeliverable: number;
   readonly lastPacketAt: number;
+  readonly kernelPackets: number;
 }
 
 /**
@@ -54,8 +63,11 @@ export class SlotTable {
     return slot * doubles;
   }
 
+  /** For a new owner. */
   clear(slot: number): void {
+    const generation = this.values[slot * doubles + counter.generation]! + 1;
     this.values.fill(0, slot * doubles, (slot + 1) * doubles);
+    this.values[slot * doubles + counter.generation] = generation;
   }
 
   counters(slot: number): SlotCounters {
@@ -67,6 +79,7 @@ export class SlotTable {
       strangers: this.values[at + counter.strangers]!,
       undeliverable: this.values[at + counter.undeliverable]!,
       lastPacketAt: this.values[at + counter.lastPacketAt]!,
+      kernelPackets: this.values[at + counter.kernelPackets]!,
     };
   }
 

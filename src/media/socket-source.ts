@@ -1,7 +1,11 @@
 import { familyOf } from '../net/address.ts';
-import type { Libc } from './libc.ts';
+import { errorName, type Libc } from '../net/libc.ts';
+import type { ForwarderData } from './forwarder-protocol.ts';
+import type { ForwarderKind } from './media-contract.ts';
 import { probe } from './probe-socket.ts';
 import { sockaddrBytes, writeSockaddr } from './sockaddr.ts';
+
+export type ForwarderDescriptors = Pick<ForwarderData, 'epollFd' | 'wakeFd' | 'kernel'>;
 
 /**
  * Where the main thread gets UDP sockets for the forwarder. Binding is done here and at once, so that a port
@@ -9,11 +13,12 @@ import { sockaddrBytes, writeSockaddr } from './sockaddr.ts';
  */
 export interface SocketSource {
   readonly kind: 'koffi' | 'dgram';
+  readonly forwarder: ForwarderKind;
   /** The descriptor of the bound socket (-1 where the forwarder has to bind it itself), or an error name. */
   bind(address: string, port: number): number | string;
   close(fd: number): void;
   /** Descriptors for a forwarder that is about to start; those of the one before are closed. */
-  attach(): { readonly epollFd: number; readonly wakeFd: number };
+  attach(): ForwarderDescriptors;
   /** Tells the forwarder that commands wait. */
   wake(): void;
   detach(): void;
@@ -22,6 +27,7 @@ export interface SocketSource {
 /** node:dgram sockets cannot cross threads: the port is only tried, and bound by the forwarder a moment later. */
 export const probingSource: SocketSource = {
   kind: 'dgram',
+  forwarder: 'dgram',
   bind: (address, port) => probe(address, port) ?? -1,
   close: () => {},
   attach: () => ({ epollFd: -1, wakeFd: -1 }),
@@ -54,12 +60,13 @@ export function systemCallSource(libc: Libc, dscp = 0): SocketSource {
     wakeFd = -1;
   };
   const failed = (fd: number): string => {
-    const error = libc.lastError();
+    const error = errorName(libc);
     if (fd >= 0) libc.close(fd);
     return error;
   };
   return {
     kind: 'koffi',
+    forwarder: 'koffi',
     bind: (host, port) => {
       const v6 = familyOf(host) === 'ipv6';
       const fd = libc.socket(v6 ? afInet6 : afInet, sockDgram | sockNonBlock | sockCloexec, 0);
@@ -83,13 +90,13 @@ export function systemCallSource(libc: Libc, dscp = 0): SocketSource {
     },
     attach: () => {
       detach();
-      epollFd = libc.epoll_create1(sockCloexec);
+      epollFd = libc.epollCreate(sockCloexec);
       wakeFd = libc.eventfd(0, sockNonBlock | sockCloexec);
-      if (epollFd < 0 || wakeFd < 0) throw new Error(`epoll_create1 or eventfd: ${libc.lastError()}`);
+      if (epollFd < 0 || wakeFd < 0) throw new Error(`epoll_create1 or eventfd: ${errorName(libc)}`);
       return { epollFd, wakeFd };
     },
     wake: () => {
-      if (wakeFd >= 0) libc.eventfd_write(wakeFd, 1);
+      if (wakeFd >= 0) libc.eventfdWrite(wakeFd, 1);
     },
     detach,
   };

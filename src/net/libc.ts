@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { endianness } from 'node:os';
+import { getSystemErrorName } from 'node:util';
 import type * as Koffi from 'koffi';
 import { CloudsipError } from '../error.ts';
 
@@ -38,12 +39,17 @@ export interface Libc {
   recvmmsg(fd: number, headers: number, count: number, flags: number, timeout: number): number;
   sendmmsg(fd: number, headers: number, count: number, flags: number): number;
   close(fd: number): number;
+  eventfd(initial: number, flags: number): number;
+  eventfdWrite(fd: number, value: number): number;
+  eventfdRead(fd: number, value: number): number;
   epollCreate(flags: number): number;
   epollControl(epoll: number, operation: number, fd: number, event: number): number;
   /** Blocks the thread for `timeoutMs` at most. */
   epollWait(epoll: number, events: number, count: number, timeoutMs: number): number;
   /** Blocks the thread: with no descriptors it is a nap of `timeoutMs`. */
   poll(descriptors: number, count: number, timeoutMs: number): number;
+  /** bpf(2). */
+  bpf(command: number, attributes: number, size: number): number;
   /** The errno that the last call on this thread left, as in `os.constants.errno`. */
   errno(): number;
   /**
@@ -57,6 +63,8 @@ export interface Libc {
 
 export const AF_INET = 2;
 export const AF_INET6 = 10;
+export const AF_NETLINK = 16;
+export const SOCK_RAW = 3;
 export const SOCK_DGRAM = 2;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
@@ -87,10 +95,18 @@ export const EPOLL_EVENT: { readonly size: number; readonly events: number; read
     ? ({ size: 12, events: 0, data: 4 } as const)
     : ({ size: 16, events: 0, data: 8 } as const);
 
+/** Its number among the system calls. */
+const SYS_BPF = process.arch === 'x64' ? 321 : 280;
+
 /** sizeof(struct mmsghdr) and where its members lie, on 64-bit Linux. */
 export const MMSGHDR = { size: 64, name: 0, nameLength: 8, iov: 16, iovLength: 24, length: 56 } as const;
 /** sizeof(struct iovec) and where its members lie, on 64-bit Linux. */
 export const IOVEC = { size: 16, base: 0, length: 8 } as const;
+
+/** The name of the error of the last call, such as `EADDRINUSE`. */
+export function errorName(libc: Libc): string {
+  return getSystemErrorName(-libc.errno());
+}
 
 let loaded: Libc | undefined;
 
@@ -144,13 +160,19 @@ function bindings(koffi: typeof Koffi): Libc {
     recvmmsg: call('recvmmsg', 'int', 'pointer', 'int', 'int', 'pointer'),
     sendmmsg: call('sendmmsg', 'int', 'pointer', 'int', 'int'),
     close: call('close', 'int'),
+    eventfd: call('eventfd', 'int', 'int'),
+    eventfdWrite: libc.func('eventfd_write', 'int', ['int', 'uint64_t']) as unknown,
+    eventfdRead: call('eventfd_read', 'int', 'pointer'),
     epollCreate: call('epoll_create1', 'int'),
     epollControl: call('epoll_ctl', 'int', 'int', 'int', 'pointer'),
     epollWait: call('epoll_wait', 'int', 'pointer', 'int', 'int'),
     poll: call('poll', 'pointer', 'size', 'int'),
-  } as Omit<Libc, 'errno' | 'addressOf' | 'watch'>;
+  } as Omit<Libc, 'errno' | 'addressOf' | 'watch' | 'bpf'>;
+  // libc has no function for bpf(2). The arguments of a variadic call travel as those of any other here.
+  const syscall = call('syscall', 'size', 'int', 'pointer', 'size') as (...args: number[]) => number;
   return {
     ...functions,
+    bpf: (command, attributes, size) => syscall(SYS_BPF, command, attributes, size),
     errno: () => koffi.errno(),
     addressOf: (bytes) => Number(koffi.address(bytes)),
     watch: (fd, handler) => {

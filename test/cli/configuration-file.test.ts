@@ -62,8 +62,8 @@ static:
     ['another file', 'config: b.yaml\n', '1: config: unknown key: a file cannot name another file'],
     [
       'a wrong value',
-      '\n\nmedia: kernel\n',
-      '3: media: expected one of auto, koffi, dgram, off, got "kernel"',
+      '\n\nmedia: ebpf\n',
+      '3: media: expected one of auto, kernel, kernel-xdp, koffi, dgram, off, got "ebpf"',
     ],
     [
       'a wrong item of a list, by its own line',

@@ -199,7 +199,7 @@ describe('values', () => {
 
   const wrong: [string, string, string][] = [
     ['log-level', 'inof', 'one of trace, debug, info, warn, error, fatal, got "inof"; did you mean info?'],
-    ['media', 'kernel', 'one of auto, koffi, dgram, off, got "kernel"'],
+    ['media', 'ebpf', 'one of auto, kernel, kernel-xdp, koffi, dgram, off, got "ebpf"'],
     ['silence', '60', 'three numbers of seconds such as 60,60,1800 (0 is without end), or off, got "60"'],
     ['dscp', '64', 'a number from 0 to 63 or a name such as ef, cs5 or af41, got "64"'],
     ['provider', 'ec3', 'auto or one of ec2, gcp, static, local, got "ec3"; did you mean ec2?'],

@@ -208,9 +208,9 @@ for (const forwarder of kinds) {
 }
 
 describe('starting a media relay', () => {
-  it('makes system calls where it can', async (t) => {
+  it('takes the best forwarder that it may', async (t) => {
     const { relay } = await relayFor(t, { forwarder: 'auto' });
-    assert.equal(relay.stats.forwarder, 'koffi');
+    assert.ok(['kernel', 'kernel-xdp', 'koffi'].includes(relay.stats.forwarder), relay.stats.forwarder);
   });
 
   it('refuses a range without ports', async () => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { describe, it } from 'node:test';
-import { loadLibc } from '../../src/media/libc.ts';
 import { systemCallSource } from '../../src/media/socket-source.ts';
+import { loadLibc } from '../../src/net/libc.ts';
 import { relayAddress } from './support.ts';
 
 const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');

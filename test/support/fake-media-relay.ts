@@ -14,6 +14,7 @@ export class FakeMediaRelay implements MediaRelay {
     droppedStrangers: 0,
     droppedUndeliverable: 0,
     forwarder: 'dgram',
+    kernelPackets: 0,
     restarts: 0,
   };
 

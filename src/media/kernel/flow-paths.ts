@@ -1,0 +1,107 @@
+import { AF_INET, type Libc } from '../../net/libc.ts';
+import { attributesOf, messageType, Netlink } from './netlink.ts';
+import { type Route, Routes, sameRoute } from './routes.ts';
+
+/** The way between an address of ours and one of a peer, and who counts on it. */
+export interface FlowPath {
+  readonly key: string;
+  readonly family: number;
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
+  readonly route: Route;
+  /** Slots whose flow begins or ends with it. */
+  readonly users: Set<number>;
+}
+
+/** How many ways are looked at again before packets are served in between. */
+const checkedAtOnce = 32;
+const neighbourBytes = 12;
+const neighbourDestination = 1;
+
+/** Ways that flows take now, followed as routes change. */
+export class FlowPaths {
+  readonly #routes: Routes;
+  readonly #changes: Netlink;
+  readonly #changesFd: number;
+  readonly #paths = new Map<string, FlowPath>();
+  /** To be looked at again. */
+  readonly #doubtful = new Set<FlowPath>();
+
+  constructor(libc: Libc, routesFd: number, changesFd: number, needsMac: boolean) {
+    this.#routes = new Routes(libc, routesFd, needsMac);
+    this.#changes = new Netlink(libc);
+    this.#changesFd = changesFd;
+  }
+
+  /** Undefined where packets of that way cannot be forwarded by the program. */
+  find(family: number, from: Uint8Array, to: Uint8Array): FlowPath | undefined {
+    const key = `${Buffer.from(from).toString('latin1')}${Buffer.from(to).toString('latin1')}`;
+    const known = this.#paths.get(key);
+    if (known) return known;
+    const route = this.#routes.find(family, from, to);
+    return route && { key, family, from: from.slice(), to: to.slice(), route, users: new Set() };
+  }
+
+  use(path: FlowPath, slot: number): void {
+    this.#paths.set(path.key, path);
+    path.users.add(slot);
+  }
+
+  leave(path: FlowPath, slot: number): void {
+    path.users.delete(slot);
+    if (path.users.size > 0 || this.#paths.get(path.key) !== path) return;
+    this.#paths.delete(path.key);
+    this.#doubtful.delete(path);
+  }
+
+  /** Everybody whose packets come in or go out there. */
+  usersOf(ifindex: number): number[] {
+    return [...this.#paths.values()].flatMap(({ route, users }) =>
+      route.ifindex === ifindex ? [...users] : [],
+    );
+  }
+
+  /** Reads what the kernel tells: what may have changed is in doubt from now on. */
+  takeChanges(): void {
+    const changes = this.#changes.changes(this.#changesFd);
+    if (changes === 'lost') {
+      this.#doubt(undefined);
+      return;
+    }
+    for (const { type, body } of changes) {
+      const isNeighbour = type === messageType.newNeighbour || type === messageType.delNeighbour;
+      this.#doubt(isNeighbour ? attributesOf(body, neighbourBytes).get(neighbourDestination) : undefined);
+    }
+  }
+
+  /** Doubts the ways by a neighbour, or all. */
+  #doubt(neighbour: DataView | undefined): void {
+    const address = neighbour && new Uint8Array(neighbour.buffer, neighbour.byteOffset, neighbour.byteLength);
+    for (const path of this.#paths.values()) {
+      if (!address || Buffer.compare(path.route.nextHop, address) === 0) this.#doubtful.add(path);
+    }
+  }
+
+  get inDoubt(): boolean {
+    return this.#doubtful.size > 0;
+  }
+
+  /** Looks at some of the ways in doubt; gives whose way is another one now, or none. */
+  recheck(): number[] {
+    const moved: number[] = [];
+    let left = checkedAtOnce;
+    for (const path of this.#doubtful) {
+      if (left-- === 0) break;
+      this.#doubtful.delete(path);
+      if (!sameRoute(this.#routes.find(path.family, path.from, path.to), path.route))
+        moved.push(...path.users);
+    }
+    return moved;
+  }
+}
+
+/** True for an address that a packet can come from or go to: not 0.0.0.0, not ::, not of one link only. */
+export function isRoutable(family: number, address: Uint8Array): boolean {
+  if (address.every((byte) => byte === 0)) return false;
+  return family === AF_INET || !(address[0] === 0xfe && (address[1]! & 0xc0) === 0x80);
+}

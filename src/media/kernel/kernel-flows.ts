@@ -1,0 +1,330 @@
+import type { Libc } from '../../net/libc.ts';
+import { counter, maxSlots, remoteOffset, type SlotTable, slotBytes } from '../slot-table.ts';
+import { eraseSockaddr, sockaddrBytes, writeSockaddr } from '../sockaddr.ts';
+import { Bpf } from './bpf.ts';
+import { addressDifference, flowAt, flowBytes, keyAt, keyBytes } from './flow-layout.ts';
+import { type FlowPath, FlowPaths, isRoutable } from './flow-paths.ts';
+import { KernelLinks, type KernelLinksOptions } from './kernel-links.ts';
+import { addressBytes } from './routes.ts';
+
+/** What the main thread opened for the forwarder: see load-kernel.ts. */
+export interface KernelData extends KernelLinksOptions {
+  readonly mapFd: number;
+  /** What packets leave with; 0 for what they came with. */
+  readonly dscp: number;
+  readonly routesFd: number;
+  /** Readable when routes change. */
+  readonly changesFd: number;
+}
+
+/** The counters of all flows are read once in so long. */
+const harvestMs = 1000;
+/** Flows read at once: packets are served in between. */
+const batch = 256;
+/** What could not be promoted is tried again after so long, then after twice as long, and so on. */
+const firstRetryMs = 100;
+const maxRetries = 7;
+/** What was learned anew is not settled before this. */
+const unsettledMs = 1000;
+/** In a flow's owner the slot, above it as much of the generation as there is room for. */
+const slotBits = 15;
+const generationMask = 0x1ffff;
+
+/** One arena for all that the kernel reads and writes. */
+const keyStart = 0;
+const flowStart = 64;
+const cursorStart = flowStart + 128;
+const keysStart = 256;
+const flowsStart = keysStart + batch * keyBytes;
+const arenaBytes = flowsStart + batch * flowBytes;
+
+/**
+ * The flows that the kernel forwards: those of sockets of which both ends are known. A flow is an exact match, so
+ * everything else goes on to arrive at the socket, which stays bound: a stranger, a new source inside the learning
+ * window, a fragment. Before a socket's remote or its peer changes, its flows are withdrawn, and its packets come
+ * to the socket again. Lives in the media thread.
+ */
+export class KernelFlows {
+  /** 1 for a slot whose packets the kernel forwards. */
+  readonly carried: Uint8Array = new Uint8Array(maxSlots);
+  readonly #data: KernelData;
+  readonly #table: SlotTable;
+  readonly #bpf: Bpf;
+  readonly #links: KernelLinks;
+  readonly #paths: FlowPaths;
+  readonly #arena: DataView = new DataView(new ArrayBuffer(arenaBytes));
+  readonly #arenaAddress: number;
+  readonly #keyView: DataView;
+  readonly #flowView: DataView;
+  readonly #remotes: Uint8Array;
+  /** For each slot: the `sockaddr` that its socket is bound to. */
+  readonly #locals: DataView = new DataView(new ArrayBuffer(maxSlots * sockaddrBytes));
+  /** For each slot that is carried: the key of its flow. */
+  readonly #keys: Uint8Array = new Uint8Array(maxSlots * keyBytes);
+  readonly #pathsIn: (FlowPath | undefined)[] = [];
+  readonly #pathsOut: (FlowPath | undefined)[] = [];
+  /** For each slot: a carried one that leaves from it, and from there the next such one; -1 for none. */
+  readonly #firstInto: Int32Array = new Int32Array(maxSlots).fill(-1);
+  readonly #nextInto: Int32Array = new Int32Array(maxSlots).fill(-1);
+  readonly #leavesFrom: Int32Array = new Int32Array(maxSlots).fill(-1);
+  readonly #notBefore: Float64Array = new Float64Array(maxSlots);
+  readonly #retries: Uint8Array = new Uint8Array(maxSlots);
+  #nextHarvestAt = 0;
+  #harvesting = false;
+  #harvestBegins = true;
+  /** Milliseconds since the Unix epoch at nanosecond 0 of the kernel's clock. */
+  #clockOffsetMs = 0;
+
+  constructor(data: KernelData, table: SlotTable, libc: Libc, say: (sentence: string) => void) {
+    this.#data = data;
+    this.#table = table;
+    this.#bpf = new Bpf(libc);
+    this.#links = new KernelLinks(data, libc, say);
+    this.#paths = new FlowPaths(libc, data.routesFd, data.changesFd, data.hook === 'xdp');
+    this.#arenaAddress = libc.addressOf(new Uint8Array(this.#arena.buffer));
+    this.#keyView = new DataView(this.#arena.buffer, keyStart, keyBytes);
+    this.#flowView = new DataView(this.#arena.buffer, flowStart, flowBytes);
+    this.#remotes = new Uint8Array(table.memory);
+    this.#takeOver();
+  }
+
+  opened(slot: number, address: string, port: number): void {
+    writeSockaddr(this.#locals, slot * sockaddrBytes, { address, port });
+    this.#notBefore[slot] = 0;
+    this.#retries[slot] = 0;
+  }
+
+  closed(slot: number): void {
+    eraseSockaddr(this.#locals, slot * sockaddrBytes);
+  }
+
+  /** A packet went from `slot` out by `peer`, both with a known remote: the next ones may need no socket. */
+  promote(slot: number, peer: number, isRtp: boolean, now: number): void {
+    // Which way packets go is being looked at: in a moment that is over.
+    if (now < this.#notBefore[slot]! || this.#paths.inDoubt) return;
+    if (this.#install(slot, peer, isRtp, now)) {
+      this.#retries[slot] = 0;
+      return;
+    }
+    this.#notBefore[slot] = now + (firstRetryMs << this.#retries[slot]!);
+    if (this.#retries[slot]! < maxRetries) this.#retries[slot]!++;
+  }
+
+  /** Packets of the slot come to its socket from now on. */
+  withdraw(slot: number): void {
+    if (this.carried[slot] === 0) return;
+    new Uint8Array(this.#arena.buffer, keyStart).set(
+      this.#keys.subarray(slot * keyBytes, (slot + 1) * keyBytes),
+    );
+    if (this.#bpf.take(this.#data.mapFd, this.#arenaAddress + keyStart, this.#arenaAddress + flowStart)) {
+      this.#count(flowStart);
+    }
+    this.carried[slot] = 0;
+    for (const paths of [this.#pathsIn, this.#pathsOut]) {
+      const path = paths[slot];
+      if (path) this.#paths.leave(path, slot);
+      paths[slot] = undefined;
+    }
+    this.#unlist(slot);
+  }
+
+  /** The slot's remote is about to change: so do its packets, and those that are sent to it. */
+  withdrawAround(slot: number, now = 0): void {
+    this.withdraw(slot);
+    this.withdrawInto(slot);
+    // A remote that jumps is not settled.
+    this.#notBefore[slot] = now === 0 ? 0 : now + unsettledMs;
+  }
+
+  /** Packets that leave by this slot's socket are sent by it again. */
+  withdrawInto(slot: number): void {
+    for (let other = this.#firstInto[slot]!; other >= 0; other = this.#firstInto[slot]!) this.withdraw(other);
+  }
+
+  takeChanges(): void {
+    this.#paths.takeChanges();
+  }
+
+  /** Does some of what is due; true where more of it waits already. */
+  work(now: number): boolean {
+    for (const slot of this.#paths.recheck()) this.withdraw(slot);
+    if (!this.#harvesting && now >= this.#nextHarvestAt) {
+      this.#nextHarvestAt = now + harvestMs;
+      this.#harvesting = true;
+      this.#harvestBegins = true;
+      for (const ifindex of this.#links.inspect(now)) {
+        for (const slot of this.#paths.usersOf(ifindex)) this.withdraw(slot);
+      }
+    }
+    if (this.#harvesting) this.#harvest();
+    return this.#harvesting || this.#paths.inDoubt;
+  }
+
+  /** How long the thread may sleep. */
+  waitMs(now: number): number {
+    return Math.max(0, Math.min(harvestMs, this.#nextHarvestAt - now));
+  }
+
+  #install(slot: number, peer: number, isRtp: boolean, now: number): boolean {
+    const key = this.#keyView;
+    const flow = this.#flowView;
+    new Uint8Array(this.#arena.buffer, keyStart, cursorStart).fill(0);
+    const remote = this.#remote(slot);
+    const local = this.#local(slot);
+    const newSource = this.#local(peer);
+    const newDestination = this.#remote(peer);
+    const family = remote[0]!;
+    for (const sockaddr of [remote, local, newSource, newDestination]) {
+      if (sockaddr[0] !== family || !isRoutable(family, addressBytes(sockaddr, family))) return false;
+    }
+    const outward = this.#paths.find(
+      family,
+      addressBytes(newSource, family),
+      addressBytes(newDestination, family),
+    );
+    const inward = this.#paths.find(family, addressBytes(local, family), addressBytes(remote, family));
+    if (!outward || !inward) return false;
+    const { route } = outward;
+    if (
+      !this.#links.join(
+        inward.route.ifindex,
+        route.ifindex,
+        inward.route.interfaceName,
+        route.interfaceName,
+        now,
+      )
+    )
+      return false;
+
+    put(key, keyAt.source, addressBytes(remote, family));
+    put(key, keyAt.destination, addressBytes(local, family));
+    put(key, keyAt.sourcePort, remote.subarray(2, 4));
+    put(key, keyAt.destinationPort, local.subarray(2, 4));
+    key.setUint32(keyAt.family, family, true);
+    put(flow, flowAt.source, addressBytes(newSource, family));
+    put(flow, flowAt.destination, addressBytes(newDestination, family));
+    put(flow, flowAt.sourcePort, newSource.subarray(2, 4));
+    put(flow, flowAt.destinationPort, newDestination.subarray(2, 4));
+    flow.setUint32(flowAt.owner, slot | (this.#generation(slot) << slotBits), true);
+    flow.setUint32(flowAt.ifindex, route.ifindex, true);
+    put(flow, flowAt.nextHop, route.nextHop);
+    flow.setUint32(flowAt.addressDifference, addressDifference(key, flow), true);
+    put(flow, flowAt.destinationMac, route.destinationMac ?? new Uint8Array(6));
+    put(flow, flowAt.sourceMac, route.sourceMac);
+    flow.setUint16(flowAt.maxLength, route.mtu, true);
+    flow.setUint16(flowAt.isRtp, isRtp ? 1 : 0, true);
+
+    const at = this.#table.base(slot);
+    const { values } = this.#table;
+    values[at + counter.takenPackets] = 0;
+    values[at + counter.takenBytes] = 0;
+    values[at + counter.takenRtp] = 0;
+    const { mapFd } = this.#data;
+    if (!this.#bpf.update(mapFd, this.#arenaAddress + keyStart, this.#arenaAddress + flowStart)) return false;
+    this.#keys.set(new Uint8Array(this.#arena.buffer, keyStart, keyBytes), slot * keyBytes);
+    this.carried[slot] = 1;
+    this.#paths.use(outward, slot);
+    this.#paths.use(inward, slot);
+    this.#pathsOut[slot] = outward;
+    this.#pathsIn[slot] = inward;
+    this.#leavesFrom[slot] = peer;
+    this.#nextInto[slot] = this.#firstInto[peer]!;
+    this.#firstInto[peer] = slot;
+    return true;
+  }
+
+  #unlist(slot: number): void {
+    const peer = this.#leavesFrom[slot]!;
+    if (this.#firstInto[peer] === slot) this.#firstInto[peer] = this.#nextInto[slot]!;
+    else {
+      let before = this.#firstInto[peer]!;
+      while (this.#nextInto[before] !== slot) before = this.#nextInto[before]!;
+      this.#nextInto[before] = this.#nextInto[slot]!;
+    }
+    this.#nextInto[slot] = -1;
+    this.#leavesFrom[slot] = -1;
+  }
+
+  #remote(slot: number): Uint8Array {
+    const at = slot * slotBytes + remoteOffset;
+    return this.#remotes.subarray(at, at + sockaddrBytes);
+  }
+
+  #local(slot: number): Uint8Array {
+    return new Uint8Array(this.#locals.buffer, slot * sockaddrBytes, sockaddrBytes);
+  }
+
+  #generation(slot: number): number {
+    return this.#table.values[this.#table.base(slot) + counter.generation]! & generationMask;
+  }
+
+  /** Reads the next counters. */
+  #harvest(): void {
+    if (this.#harvestBegins) this.#setClock();
+    const { read, done } = this.#readBatch(this.#harvestBegins);
+    this.#harvestBegins = false;
+    for (let index = 0; index < read; index++) this.#count(flowsStart + index * flowBytes);
+    if (done) this.#harvesting = false;
+  }
+
+  #readBatch(first: boolean): { readonly read: number; readonly done: boolean } {
+    const arena = this.#arenaAddress;
+    return this.#bpf.lookupBatch(
+      this.#data.mapFd,
+      arena + cursorStart,
+      first,
+      arena + keysStart,
+      arena + flowsStart,
+      batch,
+    );
+  }
+
+  #setClock(): void {
+    this.#clockOffsetMs = Date.now() - Number(process.hrtime.bigint()) / 1e6;
+  }
+
+  /** Adds to the slot's counters what came since the last look at its flow, which lies at `at`. */
+  #count(at: number): void {
+    const arena = this.#arena;
+    const owner = arena.getUint32(at + flowAt.owner, true);
+    const slot = owner & (maxSlots - 1);
+    if (owner >>> slotBits !== this.#generation(slot)) return;
+    const { values } = this.#table;
+    const base = this.#table.base(slot);
+    const since = (offset: number, taken: number): number => {
+      const count = number64(arena, at + offset);
+      const more = count - values[base + taken]!;
+      values[base + taken] = count;
+      return more;
+    };
+    const packets = since(flowAt.packets, counter.takenPackets);
+    if (packets === 0) return;
+    values[base + counter.packets]! += packets;
+    values[base + counter.kernelPackets]! += packets;
+    values[base + counter.bytes]! += since(flowAt.bytes, counter.takenBytes);
+    values[base + counter.rtp]! += since(flowAt.rtp, counter.takenRtp);
+    const lastMs = Math.round(this.#clockOffsetMs + number64(arena, at + flowAt.lastNs) / 1e6);
+    if (lastMs > values[base + counter.lastPacketAt]!) values[base + counter.lastPacketAt] = lastMs;
+  }
+
+  /** Flows of a thread before this one: their packets come to the sockets again. */
+  #takeOver(): void {
+    this.#setClock();
+    for (let last = false; !last; ) {
+      const { read, done } = this.#readBatch(true);
+      for (let index = 0; index < read; index++) {
+        const key = this.#arenaAddress + keysStart + index * keyBytes;
+        if (this.#bpf.take(this.#data.mapFd, key, this.#arenaAddress + flowStart)) this.#count(flowStart);
+      }
+      last = done || read === 0;
+    }
+  }
+}
+
+function put(view: DataView, at: number, bytes: Uint8Array): void {
+  new Uint8Array(view.buffer, view.byteOffset + at).set(bytes);
+}
+
+function number64(view: DataView, at: number): number {
+  return view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000;
+}

@@ -1,0 +1,284 @@
+/*
+ * Forwards the packets of settled media flows where they come in, before the kernel makes sockets of them.
+ *
+ * A packet that is not the exact match of a flow is not touched: it goes on to its socket. So do packets that
+ * need more than new addresses: fragments, IP options, an expiring TTL, more bytes than the way out takes.
+ * "npm run build:bpf" turns this into programs.ts; nothing but clang is needed, hence no header is included.
+ */
+
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+
+#define SECTION(name) __attribute__((section(name), used))
+#define INLINE static inline __attribute__((always_inline))
+
+/* Both targets, x86-64 and arm64, are little-endian. */
+#define net16(value) __builtin_bswap16(value)
+
+/* ---- The kernel's interface: include/uapi/linux/bpf.h ---- */
+
+static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static u64 (*const bpf_ktime_get_ns)(void) = (void *)5;
+static long (*const bpf_l4_csum_replace)(void *skb, u32 offset, u64 from, u64 to, u64 flags) = (void *)11;
+static long (*const bpf_redirect)(u32 ifindex, u64 flags) = (void *)23;
+static long (*const bpf_skb_pull_data)(void *skb, u32 length) = (void *)39;
+static long (*const bpf_redirect_neigh)(u32 ifindex, void *next_hop, int size, u64 flags) = (void *)152;
+static u64 (*const bpf_ktime_get_coarse_ns)(void) = (void *)160;
+
+enum { F_PSEUDO_HEADER = 1 << 4, F_KEEP_ZERO = 1 << 5 };
+enum { TCX_NEXT = -1, TCX_DROP = 2 };
+enum { XDP_PASS = 2, XDP_TX = 3 };
+
+/* struct __sk_buff */
+struct skb {
+  u32 length, packet_type, mark, queue, protocol, vlan_present, vlan_tci, vlan_protocol, priority;
+  u32 ingress_ifindex, ifindex, tc_index, cb[5], hash, tc_classid, data, data_end, napi_id;
+  u32 family, remote_ip4, local_ip4, remote_ip6[4], local_ip6[4], remote_port, local_port, data_meta;
+  u64 flow_keys, timestamp;
+  u32 wire_length, gso_segments;
+  u64 socket;
+  u32 gso_size;
+};
+
+struct xdp {
+  u32 data, data_end, data_meta, ingress_ifindex;
+};
+
+struct next_hop {
+  u32 family;
+  u32 address[4];
+};
+
+enum { AF_INET = 2, AF_INET6 = 10 };
+
+/* ---- The wire ---- */
+
+struct ethernet {
+  u8 destination[6], source[6];
+  u16 type;
+};
+
+struct ipv4 {
+  u8 version, tos;
+  u16 length, id, fragment;
+  u8 ttl, protocol;
+  u16 checksum;
+  u32 source, destination;
+};
+
+struct ipv6 {
+  u32 version;
+  u16 length;
+  u8 next_header, hop_limit;
+  u32 source[4], destination[4];
+};
+
+struct udp {
+  u16 source, destination, length, checksum;
+};
+
+enum { TYPE_IPV4 = 0x0800, TYPE_IPV6 = 0x86dd, PROTOCOL_UDP = 17 };
+/* Bytes up to the second one of the payload, which tells RTP and RTCP apart. */
+enum { UDP4 = 14 + 20, UDP6 = 14 + 40, READ4 = UDP4 + 8 + 2, READ6 = UDP6 + 8 + 2 };
+
+/* ---- What user space writes: src/media/kernel/flow-layout.ts ---- */
+
+/* Addresses and ports as on the wire; an IPv4 address is the first word, the others are zero. */
+struct key {
+  u32 source[4], destination[4];
+  u16 source_port, destination_port;
+  u32 family;
+};
+
+struct flow {
+  u64 packets, bytes, rtp, last_ns;
+  u32 source[4], destination[4];
+  u16 source_port, destination_port;
+  /* Whose flow it is, for user space. */
+  u32 slot;
+  u32 ifindex;
+  u32 next_hop[4];
+  /* The new addresses minus the old ones, in the arithmetic of the Internet checksum (RFC 1071). */
+  u32 address_difference;
+  u8 destination_mac[6], source_mac[6];
+  /* Of an IP packet, on the way out. */
+  u16 max_length;
+  u16 is_rtp;
+};
+
+/* A name for the loader to find: it puts the descriptor of the map in the place of each reference. */
+extern char flows;
+
+/*
+ * ---- What both programs do ----
+ *
+ * `six` is a constant wherever these are used: each program holds its code twice, once for each family, in which
+ * the verifiers of all kernels can see that a pointer is one.
+ */
+
+INLINE void *ip_of(void *data) { return data + sizeof(struct ethernet); }
+
+INLINE struct udp *udp_of(void *data, int six) { return data + (six ? UDP6 : UDP4); }
+
+/* Reads the key of a packet; gives the length of its IP packet, or 0 where it is none to forward. */
+INLINE u32 read_key(struct key *key, void *data, int six) {
+  struct udp *udp = udp_of(data, six);
+  u32 length;
+  if (six) {
+    struct ipv6 *ip = ip_of(data);
+    if ((ip->version & 0xf0) != 0x60 || ip->next_header != PROTOCOL_UDP || ip->hop_limit <= 1) return 0;
+    /* Without a checksum it is no valid packet (RFC 8200 8.1): the socket's business. */
+    if (udp->checksum == 0 || udp->length != ip->length) return 0;
+    length = net16(ip->length) + sizeof *ip;
+    key->family = AF_INET6;
+    __builtin_memcpy(key->source, ip->source, 32);
+  } else {
+    struct ipv4 *ip = ip_of(data);
+    if (ip->version != 0x45 || ip->protocol != PROTOCOL_UDP || ip->ttl <= 1) return 0;
+    if (ip->fragment & net16(0x3fff)) return 0;
+    length = net16(ip->length);
+    if (net16(udp->length) + sizeof *ip != length) return 0;
+    key->family = AF_INET;
+    key->source[0] = ip->source;
+    key->destination[0] = ip->destination;
+  }
+  key->source_port = udp->source;
+  key->destination_port = udp->destination;
+  return length;
+}
+
+INLINE struct flow *find(struct key *key, u32 length) {
+  struct flow *flow = bpf_map_lookup_elem(&flows, key);
+  return flow && length <= flow->max_length ? flow : 0;
+}
+
+INLINE void count(struct flow *flow, struct udp *udp, u64 now) {
+  u8 type = ((u8 *)(udp + 1))[1];
+  flow->last_ns = now;
+  __sync_fetch_and_add(&flow->packets, 1);
+  __sync_fetch_and_add(&flow->bytes, net16(udp->length) - sizeof *udp);
+  /* RFC 5761 4: RTCP on the port of RTP. */
+  if (!flow->is_rtp || type < 192 || type > 223) __sync_fetch_and_add(&flow->rtp, 1);
+}
+
+INLINE u32 fold(u64 sum) {
+  sum = (sum & 0xffffffff) + (sum >> 32);
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return (sum & 0xffff) + (sum >> 16);
+}
+
+/* Everything but the checksum of UDP. */
+INLINE void readdress(void *data, struct flow *flow, int six) {
+  struct udp *udp = udp_of(data, six);
+  if (six) {
+    struct ipv6 *ip = ip_of(data);
+    ip->hop_limit--;
+    __builtin_memcpy(ip->source, flow->source, 32);
+  } else {
+    struct ipv4 *ip = ip_of(data);
+    /* The TTL is the low byte of its word. */
+    ip->checksum = ~fold((u64)(u16)~ip->checksum + flow->address_difference + 0xfffe);
+    ip->ttl--;
+    ip->source = flow->source[0];
+    ip->destination = flow->destination[0];
+  }
+  udp->source = flow->source_port;
+  udp->destination = flow->destination_port;
+}
+
+/* ---- TCX, kernel 6.6 and later ---- */
+
+/* Makes so many bytes readable in one piece. */
+INLINE int pull(struct skb *skb, u32 bytes) {
+  if ((void *)(long)skb->data + bytes <= (void *)(long)skb->data_end) return 1;
+  return skb->length >= bytes && bpf_skb_pull_data(skb, bytes) == 0;
+}
+
+INLINE int forward_tcx(struct skb *skb, int six) {
+  const u32 readable = six ? READ6 : READ4;
+  const u32 checksum_at = (six ? UDP6 : UDP4) + 6;
+  struct key key = {};
+  struct next_hop next_hop = {};
+
+  if (!pull(skb, readable)) return TCX_NEXT;
+  void *data = (void *)(long)skb->data;
+  if (data + readable > (void *)(long)skb->data_end) return TCX_NEXT;
+  if (((struct ethernet *)data)->type != net16(six ? TYPE_IPV6 : TYPE_IPV4)) return TCX_NEXT;
+  u32 length = read_key(&key, data, six);
+  if (length == 0 || length + sizeof(struct ethernet) > skb->length) return TCX_NEXT;
+  struct flow *flow = find(&key, length);
+  if (!flow) return TCX_NEXT;
+  struct udp *udp = udp_of(data, six);
+  count(flow, udp, bpf_ktime_get_coarse_ns());
+
+  if (udp->checksum) {
+    /* The helper knows whether this is the checksum already, or what a card has to make one of. */
+    u32 ports = *(u32 *)udp;
+    bpf_l4_csum_replace(skb, checksum_at, 0, flow->address_difference, F_PSEUDO_HEADER | F_KEEP_ZERO);
+    bpf_l4_csum_replace(skb, checksum_at, ports, *(u32 *)&flow->source_port, F_KEEP_ZERO | 4);
+  }
+  /* A helper that writes may have moved the packet. */
+  data = (void *)(long)skb->data;
+  if (data + readable > (void *)(long)skb->data_end) return TCX_DROP;
+  readdress(data, flow, six);
+  next_hop.family = six ? AF_INET6 : AF_INET;
+  __builtin_memcpy(next_hop.address, flow->next_hop, sizeof next_hop.address);
+  return bpf_redirect_neigh(flow->ifindex, &next_hop, sizeof next_hop, 0);
+}
+
+SECTION("tcx") int relay_tcx(struct skb *skb) {
+  if (skb->vlan_present || skb->packet_type || skb->gso_size) return TCX_NEXT;
+  if (skb->protocol == net16(TYPE_IPV4)) return forward_tcx(skb, 0);
+  if (skb->protocol == net16(TYPE_IPV6)) return forward_tcx(skb, 1);
+  return TCX_NEXT;
+}
+
+/* ---- XDP, older kernels ---- */
+
+/* The sum of the pseudo-header (RFC 768, RFC 8200 8.1). */
+INLINE u32 pseudo_header(const struct key *key, u16 udp_length) {
+  u64 sum = (u64)net16(PROTOCOL_UDP) + udp_length;
+  for (int i = 0; i < 4; i++) sum += (u64)key->source[i] + key->destination[i];
+  return fold(sum);
+}
+
+INLINE int forward_xdp(struct xdp *xdp, void *data, void *end, int six) {
+  struct ethernet *ethernet = data;
+  struct udp *udp = udp_of(data, six);
+  struct key key = {};
+
+  u32 length = read_key(&key, data, six);
+  if (length == 0 || ip_of(data) + length > end) return XDP_PASS;
+  struct flow *flow = find(&key, length);
+  if (!flow) return XDP_PASS;
+  if (udp->checksum) {
+    /*
+     * A packet from the same machine may carry the sum of its pseudo-header, for a card to make a checksum of.
+     * XDP cannot see which of the two this is; a checksum that happens to look so loses nothing by the detour.
+     */
+    if (udp->checksum == pseudo_header(&key, udp->length)) return XDP_PASS;
+    u64 sum = (u64)(u16)~udp->checksum + flow->address_difference;
+    sum += (u64)(u16)~udp->source + flow->source_port + (u16)~udp->destination + flow->destination_port;
+    u16 checksum = ~fold(sum);
+    udp->checksum = checksum ? checksum : 0xffff;
+  }
+  count(flow, udp, bpf_ktime_get_ns());
+  readdress(data, flow, six);
+  __builtin_memcpy(ethernet->destination, flow->destination_mac, 6);
+  __builtin_memcpy(ethernet->source, flow->source_mac, 6);
+  if (flow->ifindex == xdp->ingress_ifindex) return XDP_TX;
+  return bpf_redirect(flow->ifindex, 0);
+}
+
+SECTION("xdp") int relay_xdp(struct xdp *xdp) {
+  void *data = (void *)(long)xdp->data;
+  void *end = (void *)(long)xdp->data_end;
+  if (data + READ4 > end) return XDP_PASS;
+  u16 type = ((struct ethernet *)data)->type;
+  if (type == net16(TYPE_IPV4)) return forward_xdp(xdp, data, end, 0);
+  if (type != net16(TYPE_IPV6) || data + READ6 > end) return XDP_PASS;
+  return forward_xdp(xdp, data, end, 1);
+}
