@@ -2,12 +2,14 @@ import { receiveMessageOnPort } from 'node:worker_threads';
 import { normalizeHost } from '../net/address.ts';
 import { errorName, type Libc } from '../net/libc.ts';
 import type { Command, ForwarderData, Pump, Report } from './forwarder-protocol.ts';
+import { flowFlag } from './kernel/flow-layout.ts';
 import type { KernelFlows } from './kernel/kernel-flows.ts';
 import { isRtcp, latchBit, mayLearn, reaimed } from './latch.ts';
 import { RtpStatistics } from './rtp-statistics.ts';
 import { counter, maxSlots, remoteOffset, type SlotTable, slotBytes } from './slot-table.ts';
 import { eraseSockaddr, readSockaddr, sockaddrBytes, writeSockaddr } from './sockaddr.ts';
 import { type ExpectedSource, rankOf, takesOver } from './source-rank.ts';
+import { quality } from './stream-quality.ts';
 import { answerStun, type IceCredentials, isStun } from './stun.ts';
 
 const epollIn = 1;
@@ -161,11 +163,21 @@ export class KoffiPump implements Pump {
     return true;
   }
 
-  /** Both ends are where packets came from: the kernel may forward the next one. */
+  /** Both ends are where packets came from: the kernel may forward the next packet of the kind of this one. */
   #promote(kernel: KernelFlows, slot: number, peer: number, now: number): void {
     const flags = this.#flags[slot]!;
     if ((this.#flags[peer]! & latchBit.latched) === 0 || (flags & latchBit.tapped) !== 0) return;
-    kernel.promote(slot, peer, (flags & latchBit.rtp) !== 0, now);
+    const second = this.#packet[1]!;
+    let kinds = 0;
+    if ((flags & latchBit.rtp) !== 0) {
+      const said = this.#statistics.kinds(slot);
+      const rtcpRead = said?.reports === true || this.#rtcpPeers[slot]! >= 0;
+      if (rtcpRead && isRtcp(second)) return;
+      if (said?.tracked && this.#values[this.#table.base(slot) + quality.payloadType] !== (second & 0x7f))
+        return;
+      kinds = flowFlag.rtp | (rtcpRead ? flowFlag.rtcpRead : 0) | (said?.tracked ? flowFlag.tracked : 0);
+    }
+    kernel.promote(slot, peer, kinds, now);
     // What waits in the socket came before what the kernel forwards now.
     if (kernel.carried[slot] === 1) this.#drain(slot);
   }
@@ -280,14 +292,17 @@ export class KoffiPump implements Pump {
         break;
       }
       case 'split':
+        this.#kernel?.withdraw(command[1]);
         this.#rtcpPeers[command[1]] = command[2];
         this.#sort(command[1]);
         break;
       case 'kinds':
+        this.#kernel?.withdraw(command[1]);
         this.#statistics.set(command[1], command[2]);
         break;
       case 'ice': {
         const [, slot, ice, checked] = command;
+        this.#kernel?.withdraw(slot);
         if (ice) this.#ice.set(slot, ice);
         else this.#ice.delete(slot);
         this.#flags[slot]! &= ~latchBit.checked;

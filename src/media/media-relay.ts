@@ -64,6 +64,14 @@ const tries: Readonly<Record<WantedForwarder, readonly ForwarderKind[]>> = {
   dgram: ['dgram'],
 };
 
+/** What the log says of it. */
+const places: Readonly<Record<ForwarderKind, string>> = {
+  kernel: 'settled media is forwarded in the kernel (TCX)',
+  'kernel-xdp': 'settled media is forwarded in the kernel (XDP)',
+  koffi: 'media is forwarded in user space, by system calls (koffi)',
+  dgram: 'media is forwarded in user space, by node:dgram',
+};
+
 async function startForwarder(options: MediaRelayOptions): Promise<Forwarder> {
   const { clock, log, forwarder: wanted = 'auto', dscp = 0 } = options;
   const problems: unknown[] = [];
@@ -74,8 +82,8 @@ async function startForwarder(options: MediaRelayOptions): Promise<Forwarder> {
       await forwarder.start();
       if (kind === 'dgram' && dscp !== 0)
         log.warn('relayed packets leave with DSCP 0: node:dgram cannot set another');
-      if (problems.length > 0)
-        log.info(`media is forwarded in user space (${kind}): ${problems.map(sentence).join('; ')}`);
+      const why = problems.length > 0 ? `: ${problems.map(sentence).join('; ')}` : '';
+      log.info(`${places[forwarder.kind]}${why}`);
       return forwarder;
     } catch (error) {
       await forwarder?.stop();

@@ -51,6 +51,10 @@ export class RtpStatistics {
     if (this.#values[at + quality.reports] === 0) this.#values[at + quality.rttMs] = -1;
   }
 
+  kinds(slot: number): PacketKinds | undefined {
+    return this.#kinds[slot];
+  }
+
   rtp(slot: number, packet: Uint8Array, size: number, nowMs: number): void {
     const kinds = this.#kinds[slot];
     if (!kinds?.tracked || size < 12 || packet[0]! >> 6 !== 2) return;

@@ -31,6 +31,8 @@ export const counter = {
   takenPackets: 12,
   takenBytes: 13,
   takenRtp: 14,
+  /** `packets` when the kernel's flow was last found to serve. */
+  seenPackets: 15,
 } as const;
 
 export interface SlotCounters {

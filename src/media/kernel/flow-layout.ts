@@ -7,7 +7,7 @@ export const keyBytes = 40;
 /** Where the members of a key lie, in bytes. */
 export const keyAt = { source: 0, destination: 16, sourcePort: 32, destinationPort: 34, family: 36 } as const;
 
-export const flowBytes = 112;
+export const flowBytes = 168;
 /** Where the members of a flow lie, in bytes. */
 export const flowAt = {
   packets: 0,
@@ -25,7 +25,32 @@ export const flowAt = {
   destinationMac: 96,
   sourceMac: 102,
   maxLength: 108,
-  isRtp: 110,
+  flags: 110,
+  payloadType: 111,
+  clockRate: 112,
+  ssrc: 116,
+  ssrcChanges: 120,
+  firstSequence: 124,
+  highestSequence: 128,
+  sourcePackets: 132,
+  lostBefore: 136,
+  receivedBefore: 140,
+  reordered: 144,
+  duplicates: 148,
+  transit: 152,
+  jitter: 156,
+  dscp: 161,
+} as const;
+
+/** Instead of a DSCP: what the packet came with. */
+export const dscpKept = 64;
+
+/** Bits of `flags`. */
+export const flowFlag = {
+  rtp: 1,
+  /** RTCP comes to the socket: its reports are read there, or it leaves by another port. */
+  rtcpRead: 2,
+  tracked: 4,
 } as const;
 
 /**

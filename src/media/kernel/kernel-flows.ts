@@ -2,8 +2,9 @@ import type { Libc } from '../../net/libc.ts';
 import { counter, maxSlots, remoteOffset, type SlotTable, slotBytes } from '../slot-table.ts';
 import { eraseSockaddr, sockaddrBytes, writeSockaddr } from '../sockaddr.ts';
 import { Bpf } from './bpf.ts';
-import { addressDifference, flowAt, flowBytes, keyAt, keyBytes } from './flow-layout.ts';
+import { addressDifference, dscpKept, flowAt, flowBytes, flowFlag, keyAt, keyBytes } from './flow-layout.ts';
 import { type FlowPath, FlowPaths, isRoutable } from './flow-paths.ts';
+import { handOverQuality, takeBackQuality } from './flow-quality.ts';
 import { KernelLinks, type KernelLinksOptions } from './kernel-links.ts';
 import { addressBytes } from './routes.ts';
 
@@ -33,7 +34,7 @@ const generationMask = 0x1ffff;
 /** One arena for all that the kernel reads and writes. */
 const keyStart = 0;
 const flowStart = 64;
-const cursorStart = flowStart + 128;
+const cursorStart = flowStart + 176;
 const keysStart = 256;
 const flowsStart = keysStart + batch * keyBytes;
 const arenaBytes = flowsStart + batch * flowBytes;
@@ -99,10 +100,10 @@ export class KernelFlows {
   }
 
   /** A packet went from `slot` out by `peer`, both with a known remote: the next ones may need no socket. */
-  promote(slot: number, peer: number, isRtp: boolean, now: number): void {
+  promote(slot: number, peer: number, flags: number, now: number): void {
     // Which way packets go is being looked at: in a moment that is over.
     if (now < this.#notBefore[slot]! || this.#paths.inDoubt) return;
-    if (this.#install(slot, peer, isRtp, now)) {
+    if (this.#install(slot, peer, flags, now)) {
       this.#retries[slot] = 0;
       return;
     }
@@ -165,7 +166,7 @@ export class KernelFlows {
     return Math.max(0, Math.min(harvestMs, this.#nextHarvestAt - now));
   }
 
-  #install(slot: number, peer: number, isRtp: boolean, now: number): boolean {
+  #install(slot: number, peer: number, flags: number, now: number): boolean {
     const key = this.#keyView;
     const flow = this.#flowView;
     new Uint8Array(this.#arena.buffer, keyStart, cursorStart).fill(0);
@@ -212,13 +213,15 @@ export class KernelFlows {
     put(flow, flowAt.destinationMac, route.destinationMac ?? new Uint8Array(6));
     put(flow, flowAt.sourceMac, route.sourceMac);
     flow.setUint16(flowAt.maxLength, route.mtu, true);
-    flow.setUint16(flowAt.isRtp, isRtp ? 1 : 0, true);
-
+    flow.setUint8(flowAt.flags, flags);
+    flow.setUint8(flowAt.dscp, this.#data.dscp || dscpKept);
     const at = this.#table.base(slot);
     const { values } = this.#table;
+    if ((flags & flowFlag.tracked) !== 0) handOverQuality(values, at, flow);
     values[at + counter.takenPackets] = 0;
     values[at + counter.takenBytes] = 0;
     values[at + counter.takenRtp] = 0;
+    values[at + counter.seenPackets] = values[at + counter.packets]!;
     const { mapFd } = this.#data;
     if (!this.#bpf.update(mapFd, this.#arenaAddress + keyStart, this.#arenaAddress + flowStart)) return false;
     this.#keys.set(new Uint8Array(this.#arena.buffer, keyStart, keyBytes), slot * keyBytes);
@@ -263,7 +266,10 @@ export class KernelFlows {
     if (this.#harvestBegins) this.#setClock();
     const { read, done } = this.#readBatch(this.#harvestBegins);
     this.#harvestBegins = false;
-    for (let index = 0; index < read; index++) this.#count(flowsStart + index * flowBytes);
+    for (let index = 0; index < read; index++) {
+      const at = flowsStart + index * flowBytes;
+      if (!this.#count(at)) this.#reconsider(this.#arena.getUint32(at + flowAt.owner, true) & (maxSlots - 1));
+    }
     if (done) this.#harvesting = false;
   }
 
@@ -283,12 +289,23 @@ export class KernelFlows {
     this.#clockOffsetMs = Date.now() - Number(process.hrtime.bigint()) / 1e6;
   }
 
-  /** Adds to the slot's counters what came since the last look at its flow, which lies at `at`. */
-  #count(at: number): void {
+  /** Packets come, and none by the kernel: another payload type perhaps, or by another card. */
+  #reconsider(slot: number): void {
+    const { values } = this.#table;
+    const at = this.#table.base(slot);
+    if (this.carried[slot] === 1 && values[at + counter.packets] !== values[at + counter.seenPackets])
+      this.withdraw(slot);
+  }
+
+  /**
+   * Adds to the slot's counters what came since the last look at its flow, which lies at `at`. False where nothing
+   * came.
+   */
+  #count(at: number): boolean {
     const arena = this.#arena;
     const owner = arena.getUint32(at + flowAt.owner, true);
     const slot = owner & (maxSlots - 1);
-    if (owner >>> slotBits !== this.#generation(slot)) return;
+    if (owner >>> slotBits !== this.#generation(slot)) return true;
     const { values } = this.#table;
     const base = this.#table.base(slot);
     const since = (offset: number, taken: number): number => {
@@ -298,13 +315,17 @@ export class KernelFlows {
       return more;
     };
     const packets = since(flowAt.packets, counter.takenPackets);
-    if (packets === 0) return;
+    if (packets === 0) return false;
     values[base + counter.packets]! += packets;
     values[base + counter.kernelPackets]! += packets;
     values[base + counter.bytes]! += since(flowAt.bytes, counter.takenBytes);
     values[base + counter.rtp]! += since(flowAt.rtp, counter.takenRtp);
     const lastMs = Math.round(this.#clockOffsetMs + number64(arena, at + flowAt.lastNs) / 1e6);
     if (lastMs > values[base + counter.lastPacketAt]!) values[base + counter.lastPacketAt] = lastMs;
+    values[base + counter.seenPackets] = values[base + counter.packets]!;
+    if ((arena.getUint8(at + flowAt.flags) & flowFlag.tracked) !== 0)
+      takeBackQuality(arena, at, values, base);
+    return true;
   }
 
   /** Flows of a thread before this one: their packets come to the sockets again. */

@@ -9,6 +9,7 @@
 typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
+typedef int s32;
 typedef unsigned long long u64;
 
 #define SECTION(name) __attribute__((section(name), used))
@@ -16,6 +17,7 @@ typedef unsigned long long u64;
 
 /* Both targets, x86-64 and arm64, are little-endian. */
 #define net16(value) __builtin_bswap16(value)
+#define net32(value) __builtin_bswap32(value)
 
 /* ---- The kernel's interface: include/uapi/linux/bpf.h ---- */
 
@@ -25,7 +27,6 @@ static long (*const bpf_l4_csum_replace)(void *skb, u32 offset, u64 from, u64 to
 static long (*const bpf_redirect)(u32 ifindex, u64 flags) = (void *)23;
 static long (*const bpf_skb_pull_data)(void *skb, u32 length) = (void *)39;
 static long (*const bpf_redirect_neigh)(u32 ifindex, void *next_hop, int size, u64 flags) = (void *)152;
-static u64 (*const bpf_ktime_get_coarse_ns)(void) = (void *)160;
 
 enum { F_PSEUDO_HEADER = 1 << 4, F_KEEP_ZERO = 1 << 5 };
 enum { TCX_NEXT = -1, TCX_DROP = 2 };
@@ -80,8 +81,8 @@ struct udp {
 };
 
 enum { TYPE_IPV4 = 0x0800, TYPE_IPV6 = 0x86dd, PROTOCOL_UDP = 17 };
-/* Bytes up to the second one of the payload, which tells RTP and RTCP apart. */
-enum { UDP4 = 14 + 20, UDP6 = 14 + 40, READ4 = UDP4 + 8 + 2, READ6 = UDP6 + 8 + 2 };
+/* Bytes up to the second one of the payload, which tells RTP and RTCP apart, and up to the end of RTP's header. */
+enum { UDP4 = 14 + 20, UDP6 = 14 + 40, READ4 = UDP4 + 8 + 2, READ6 = UDP6 + 8 + 2, RTP = 12 };
 
 /* ---- What user space writes: src/media/kernel/flow-layout.ts ---- */
 
@@ -105,7 +106,30 @@ struct flow {
   u8 destination_mac[6], source_mac[6];
   /* Of an IP packet, on the way out. */
   u16 max_length;
-  u16 is_rtp;
+  u8 flags;
+  /* The payload type whose clock has this rate, in Hz; 0 for unknown. */
+  u8 payload_type;
+  u32 clock_rate;
+  /* What src/media/rtp-statistics.ts remembers of a stream. */
+  u32 ssrc, ssrc_changes, first_sequence, highest_sequence, source_packets;
+  u32 lost_before, received_before, reordered, duplicates;
+  /* In ticks of the clock; jitter sixteen times, as RFC 3550 A.8 has it. */
+  u32 transit, jitter;
+  u8 has_transit;
+  /* Six bits to leave with; more than that for those that the packet came with. */
+  u8 dscp;
+  u16 unused;
+};
+
+enum { DSCP_KEPT = 64 };
+
+enum {
+  /* RTP or RTCP is expected, not another protocol over UDP. */
+  F_RTP = 1,
+  /* Somebody reads the RTCP. */
+  F_RTCP_READ = 2,
+  /* All packets are of one source at a time, whose numbers and time stamps tell something. */
+  F_TRACKED = 4,
 };
 
 /* A name for the loader to find: it puts the descriptor of the map in the place of each reference. */
@@ -128,7 +152,7 @@ INLINE u32 read_key(struct key *key, void *data, int six) {
   u32 length;
   if (six) {
     struct ipv6 *ip = ip_of(data);
-    if ((ip->version & 0xf0) != 0x60 || ip->next_header != PROTOCOL_UDP || ip->hop_limit <= 1) return 0;
+    if ((ip->version & net32(0xf0000000)) != net32(0x60000000) || ip->next_header != PROTOCOL_UDP || ip->hop_limit <= 1) return 0;
     /* Without a checksum it is no valid packet (RFC 8200 8.1): the socket's business. */
     if (udp->checksum == 0 || udp->length != ip->length) return 0;
     length = net16(ip->length) + sizeof *ip;
@@ -154,13 +178,72 @@ INLINE struct flow *find(struct key *key, u32 length) {
   return flow && length <= flow->max_length ? flow : 0;
 }
 
-INLINE void count(struct flow *flow, struct udp *udp, u64 now) {
-  u8 type = ((u8 *)(udp + 1))[1];
+/* RFC 5761 4: packet types of RTCP on the port of RTP. */
+INLINE int is_rtcp(u8 second) { return second >= 192 && second <= 223; }
+
+/* What the process wants to see itself: checks of ICE (RFC 7983 7), reports, a payload of another clock. */
+INLINE int is_wanted(struct flow *flow, struct udp *udp) {
+  u8 *payload = (u8 *)(udp + 1);
+  if (!(flow->flags & F_RTP)) return 0;
+  if (payload[0] < 4) return 1;
+  if (is_rtcp(payload[1])) return flow->flags & F_RTCP_READ;
+  return (flow->flags & F_TRACKED) && payload[0] >> 6 == 2 && (payload[1] & 0x7f) != flow->payload_type;
+}
+
+INLINE void restart(struct flow *flow, u16 sequence) {
+  if (flow->source_packets > 0) {
+    s32 lost = flow->highest_sequence - flow->first_sequence + 1 - flow->source_packets;
+    if (lost > 0) flow->lost_before += lost;
+    flow->received_before += flow->source_packets;
+  }
+  flow->first_sequence = sequence;
+  flow->highest_sequence = sequence;
+  flow->source_packets = 1;
+  flow->has_transit = 0;
+}
+
+/* As rtp() of src/media/rtp-statistics.ts, in whole numbers. */
+INLINE void track(struct flow *flow, u8 *rtp, u64 now) {
+  u32 ssrc = net32(*(u32 *)(rtp + 8));
+  u16 sequence = net16(*(u16 *)(rtp + 2));
+  u16 ahead = sequence - (u16)flow->highest_sequence;
+  if (flow->source_packets == 0 || flow->ssrc != ssrc) {
+    if (flow->source_packets > 0) flow->ssrc_changes++;
+    flow->ssrc = ssrc;
+    restart(flow, sequence);
+  } else if (ahead == 0) {
+    flow->duplicates++;
+    return;
+  } else if (ahead < 3000) {
+    flow->highest_sequence += ahead;
+    flow->source_packets++;
+  } else if (ahead > 0x10000 - 100) {
+    flow->source_packets++;
+    flow->reordered++;
+    return;
+  } else
+    restart(flow, sequence);
+
+  u32 rate = flow->clock_rate;
+  if (rate == 0) return;
+  u32 transit = (u32)(now / 1000 * rate / 1000000) - net32(*(u32 *)(rtp + 4));
+  s32 moved = transit - flow->transit;
+  if (moved < 0) moved = -moved;
+  if (flow->has_transit && (u32)moved < 10 * rate) flow->jitter += moved - ((flow->jitter + 8) >> 4);
+  flow->transit = transit;
+  flow->has_transit = 1;
+}
+
+INLINE void count(struct flow *flow, struct udp *udp, void *end) {
+  u8 *payload = (u8 *)(udp + 1);
+  u64 now = bpf_ktime_get_ns();
   flow->last_ns = now;
   __sync_fetch_and_add(&flow->packets, 1);
   __sync_fetch_and_add(&flow->bytes, net16(udp->length) - sizeof *udp);
-  /* RFC 5761 4: RTCP on the port of RTP. */
-  if (!flow->is_rtp || type < 192 || type > 223) __sync_fetch_and_add(&flow->rtp, 1);
+  if ((flow->flags & F_RTP) && is_rtcp(payload[1])) return;
+  __sync_fetch_and_add(&flow->rtp, 1);
+  if (!(flow->flags & F_TRACKED) || (void *)payload + RTP > end || payload[0] >> 6 != 2) return;
+  if (net16(udp->length) >= sizeof *udp + RTP) track(flow, payload, now);
 }
 
 INLINE u32 fold(u64 sum) {
@@ -177,10 +260,21 @@ INLINE void readdress(void *data, struct flow *flow, int six) {
     struct ipv6 *ip = ip_of(data);
     ip->hop_limit--;
     __builtin_memcpy(ip->source, flow->source, 32);
+    /* Version, traffic class (DSCP and two bits of ECN), flow label. */
+    if (flow->dscp < DSCP_KEPT) {
+      u32 first = net32(ip->version);
+      ip->version = net32((first & ~(0x3fu << 22)) | (u32)flow->dscp << 22);
+    }
   } else {
     struct ipv4 *ip = ip_of(data);
-    /* The TTL is the low byte of its word. */
-    ip->checksum = ~fold((u64)(u16)~ip->checksum + flow->address_difference + 0xfffe);
+    /* The TTL is the low byte of its word, and one less of it is 0xfffe more; the TOS is the high byte. */
+    u64 sum = (u64)(u16)~ip->checksum + flow->address_difference + 0xfffe;
+    if (flow->dscp < DSCP_KEPT) {
+      u8 tos = (ip->tos & 3) | (u32)flow->dscp << 2;
+      sum += (u16)~((u16)ip->tos << 8) + ((u16)tos << 8);
+      ip->tos = tos;
+    }
+    ip->checksum = ~fold(sum);
     ip->ttl--;
     ip->source = flow->source[0];
     ip->destination = flow->destination[0];
@@ -203,16 +297,17 @@ INLINE int forward_tcx(struct skb *skb, int six) {
   struct key key = {};
   struct next_hop next_hop = {};
 
-  if (!pull(skb, readable)) return TCX_NEXT;
+  if (!pull(skb, readable - 2 + RTP) && !pull(skb, readable)) return TCX_NEXT;
   void *data = (void *)(long)skb->data;
-  if (data + readable > (void *)(long)skb->data_end) return TCX_NEXT;
+  void *end = (void *)(long)skb->data_end;
+  if (data + readable > end) return TCX_NEXT;
   if (((struct ethernet *)data)->type != net16(six ? TYPE_IPV6 : TYPE_IPV4)) return TCX_NEXT;
   u32 length = read_key(&key, data, six);
   if (length == 0 || length + sizeof(struct ethernet) > skb->length) return TCX_NEXT;
   struct flow *flow = find(&key, length);
-  if (!flow) return TCX_NEXT;
   struct udp *udp = udp_of(data, six);
-  count(flow, udp, bpf_ktime_get_coarse_ns());
+  if (!flow || is_wanted(flow, udp)) return TCX_NEXT;
+  count(flow, udp, end);
 
   if (udp->checksum) {
     /* The helper knows whether this is the checksum already, or what a card has to make one of. */
@@ -253,7 +348,7 @@ INLINE int forward_xdp(struct xdp *xdp, void *data, void *end, int six) {
   u32 length = read_key(&key, data, six);
   if (length == 0 || ip_of(data) + length > end) return XDP_PASS;
   struct flow *flow = find(&key, length);
-  if (!flow) return XDP_PASS;
+  if (!flow || is_wanted(flow, udp)) return XDP_PASS;
   if (udp->checksum) {
     /*
      * A packet from the same machine may carry the sum of its pseudo-header, for a card to make a checksum of.
@@ -265,7 +360,7 @@ INLINE int forward_xdp(struct xdp *xdp, void *data, void *end, int six) {
     u16 checksum = ~fold(sum);
     udp->checksum = checksum ? checksum : 0xffff;
   }
-  count(flow, udp, bpf_ktime_get_ns());
+  count(flow, udp, end);
   readdress(data, flow, six);
   __builtin_memcpy(ethernet->destination, flow->destination_mac, 6);
   __builtin_memcpy(ethernet->source, flow->source_mac, 6);

@@ -96,28 +96,50 @@ for (const forwarder of kernelKinds) {
       }
     });
 
-    it('forwards RTCP beside RTP, and counts it apart', async (t) => {
-      const { relay } = await kernelRelay(t, forwarder, { silenceMs: 600 });
+    it('forwards RTCP that nobody can read, by its own port and beside RTP', async (t) => {
+      const { relay } = await kernelRelay(t, forwarder);
+      const call = await kernelCall(network, relay, { proto: 'RTP/SAVP' });
+      await call.settle();
+      await bothWays(call, rtcp('beside'));
+      await settleRtcp(call);
+    });
+
+    it('leaves RTCP with reports to the socket, where they are read', async (t) => {
+      const { relay } = await kernelRelay(t, forwarder);
       const call = await kernelCall(network, relay);
       await call.settle();
-      await bothWays(call, rtcp('report'));
-      const { caller, callee } = call;
-      const odd = (side: Side): Side => ({
-        ...side,
-        at: { ...side.at, port: side.at.port + 1 },
-        relay: { ...side.relay, port: side.relay.port + 1 },
-      });
-      const [callerRtcp, calleeRtcp] = [odd(caller), odd(callee)];
-      let taken = 0;
-      for (let round = 0; round < 5000 && taken < 2; round++) {
-        call.send(callerRtcp, rtcp('report'));
-        const there = await callee.wire.next();
-        call.send(calleeRtcp, rtcp('report'));
-        const back = await caller.wire.next();
-        taken = [there, back].filter((frame) => !sentBySocket(frame)).length;
-        if (taken === 2) judge(there, callerRtcp, calleeRtcp, rtcp('report'));
+      for (let round = 0; round < 20; round++) {
+        assert.ok(sentBySocket(await call.pass(call.caller, rtcp('report'))));
+        assert.ok(!sentBySocket(await call.pass(call.caller, rtp('voice'))));
       }
-      assert.equal(taken, 2);
+      await assert.rejects(settleRtcp(call, 20));
+    });
+
+    it('leaves packets of another payload type to the socket, and follows when they stay', async (t) => {
+      const { relay } = await kernelRelay(t, forwarder);
+      const call = await kernelCall(network, relay);
+      await call.settle();
+      const other = rtp('digit');
+      other[1] = 101;
+      assert.ok(sentBySocket(await call.pass(call.caller, other)));
+      assert.ok(!sentBySocket(await call.pass(call.caller, rtp('voice'))));
+      const deadline = performance.now() + 5000;
+      while (sentBySocket(await call.pass(call.caller, other))) {
+        assert.ok(performance.now() < deadline, 'the new type is not taken over');
+      }
+    });
+
+    it('marks with a DSCP where one is asked for, and keeps ECN', async (t) => {
+      const { relay } = await kernelRelay(t, forwarder, { dscp: 34 });
+      for (const address of ['10.91.0.2', 'fd00:91::2']) {
+        const call = await kernelCall(network, relay, {
+          caller: { address, port: 4000 },
+          callee: { address: address.replace(/2$/, '3'), port: 5000 },
+        });
+        await call.settle();
+        const { tos, ttl, sound } = await call.pass(call.caller, rtp('marked'), { tos: 0xb9 });
+        assert.deepEqual({ tos, ttl, sound }, { tos: (34 << 2) | 1, ttl: 39, sound: true });
+      }
     });
 
     it('leaves to the socket what is more than an exact match', async (t) => {
@@ -150,4 +172,24 @@ for (const forwarder of kernelKinds) {
       assert.equal(callee.wire.unread, 0);
     });
   });
+}
+
+/** Lets RTCP go both ways by its own ports until the kernel forwards it. */
+async function settleRtcp({ caller, callee, send }: Call, rounds = 5000): Promise<void> {
+  const odd = (side: Side): Side => ({
+    ...side,
+    at: { ...side.at, port: side.at.port + 1 },
+    relay: { ...side.relay, port: side.relay.port + 1 },
+  });
+  for (let round = 0; round < rounds; round++) {
+    send(odd(caller), rtcp('there'));
+    const there = await callee.wire.next();
+    send(odd(callee), rtcp('back'));
+    const back = await caller.wire.next();
+    if (sentBySocket(there) || sentBySocket(back)) continue;
+    judge(there, odd(caller), odd(callee), rtcp('there'));
+    judge(back, odd(callee), odd(caller), rtcp('back'));
+    return;
+  }
+  throw new Error('RTCP is not taken into the kernel');
 }

@@ -113,6 +113,8 @@ export interface Call {
   /** Sends from one side; gives what came to the other. */
   pass(from: Side, payload: Buffer, options?: Partial<FrameOptions>): Promise<Frame>;
   send(from: Side, payload: Buffer, options?: Partial<FrameOptions>): void;
+  /** Bytes of the payloads that were sent so far, each an element. */
+  readonly sent: readonly number[];
   /** Lets packets go both ways until none of them is seen by the relay's process. */
   settle(): Promise<void>;
 }
@@ -120,6 +122,9 @@ export interface Call {
 export interface CallOptions {
   readonly caller?: Endpoint;
   readonly callee?: Endpoint;
+  /** Of the media stream; default RTP/AVP. */
+  readonly proto?: string;
+  readonly onSilence?: () => void;
 }
 
 /** A call between two sides behind the relay's cards, both of which tell the truth in their SDP. */
@@ -130,24 +135,12 @@ export async function kernelCall(
 ): Promise<Call> {
   const callerAt = options.caller ?? { address: '10.91.0.2', port: 4000 };
   const calleeAt = options.callee ?? { address: '10.91.0.3', port: 5000 };
-  const session = relay.createSession('call', { onSilence: () => {} });
+  const stream = ({ address, port }: Endpoint): string =>
+    sdp(address, { port, proto: options.proto ?? 'RTP/AVP' });
+  const session = relay.createSession('call', { onSilence: () => options.onSilence?.() });
   const [towardsCaller, towardsCallee] = [identityFor(callerAt), identityFor(calleeAt)];
-  const offer = session.rewrite(
-    sdp(callerAt.address, callerAt.port),
-    'offer',
-    'caller',
-    'b',
-    towardsCaller,
-    towardsCallee,
-  );
-  const answer = session.rewrite(
-    sdp(calleeAt.address, calleeAt.port),
-    'answer',
-    'callee',
-    'b',
-    towardsCallee,
-    towardsCaller,
-  );
+  const offer = session.rewrite(stream(callerAt), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+  const answer = session.rewrite(stream(calleeAt), 'answer', 'callee', 'b', towardsCallee, towardsCaller);
   await relay.flush();
   const side = (at: Endpoint, port: number): Side => {
     const isNear = network.near && isBehindFirst(at.address);
@@ -161,7 +154,9 @@ export async function kernelCall(
   };
   const caller = side(callerAt, portsOf(answer)[0]!);
   const callee = side(calleeAt, portsOf(offer)[0]!);
-  const send = (from: Side, payload: Buffer, more: Partial<FrameOptions> = {}): void =>
+  const sent: number[] = [];
+  const send = (from: Side, payload: Buffer, more: Partial<FrameOptions> = {}): void => {
+    sent.push(payload.length);
     from.wire.send({
       source: from.at.address,
       sourcePort: from.at.port,
@@ -172,6 +167,7 @@ export async function kernelCall(
       payload,
       ...more,
     });
+  };
   const pass = (from: Side, payload: Buffer, more?: Partial<FrameOptions>): Promise<Frame> => {
     send(from, payload, more);
     return (from === caller ? callee : caller).wire.next();
@@ -185,7 +181,7 @@ export async function kernelCall(
     }
     throw new Error('the flows of the call are not taken into the kernel');
   };
-  return { session, caller, callee, pass, send, settle };
+  return { session, caller, callee, pass, send, sent, settle };
 }
 
 /** True for a packet that the relay's process sent, and not the kernel by itself. */
