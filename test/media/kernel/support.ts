@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import type { MediaIdentity, MediaSession } from '../../../src/media/media-contract.ts';
 import { type MediaRelayOptions, startMediaRelay } from '../../../src/media/media-relay.ts';
@@ -197,4 +198,13 @@ export function identityFor({ address }: Endpoint): MediaIdentity {
   const net = isBehindFirst(address) ? 91 : 92;
   const own = address.includes(':') ? `fd00:${net}::1` : `10.${net}.0.1`;
   return { boundAddress: own, advertisedAddress: own };
+}
+
+/** Looks again at every turn of the event loop, for a time in which the counters are read several times. */
+export async function until(holds: () => boolean, timeoutMs = 5000): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (!holds()) {
+    assert.ok(performance.now() < deadline, 'it did not come about');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
 }
