@@ -18,6 +18,8 @@ export class DoctorText {
   readonly #output: Writable & { readonly isTTY?: boolean; readonly columns?: number };
   readonly #colours: boolean;
   readonly #width: number;
+  /** Names of the checks to look at again: the first lines have left the screen by the end. */
+  readonly #bad = new Set<string>();
 
   constructor(
     output: Writable & { readonly isTTY?: boolean; readonly columns?: number },
@@ -31,28 +33,35 @@ export class DoctorText {
 
   finding({ check, subject, verdict, evidence, remedy }: Finding): void {
     const { word, style } = marks[verdict];
-    const about = subject === undefined ? '' : ` ${harmless(subject)}`;
-    const head = `${this.#style(style, word)}  ${this.#style('bold', harmless(check))}${about}`;
-    const seen = wrap(harmless(evidence).replaceAll('\n', ' '), this.#width - indent.length);
-    const lines = [head, ...seen.map((line) => indent + line)];
+    const name = harmless(subject === undefined ? check : `${check} ${subject}`);
+    const seen = harmless(evidence).replaceAll('\n', ' ');
+    const isBad = verdict === 'fail' || verdict === 'warn';
+    // What is well is told in passing; what is not stands by itself.
+    const [first = '', ...more] = wrap(isBad ? name : `${name}: ${seen}`, this.#width - indent.length);
+    const head = `${this.#style(style, word)}  ${first.startsWith(name) ? this.#style('bold', name) + first.slice(name.length) : first}`;
+    const lines = [head, ...more.map((line) => indent + line)];
+    if (isBad) lines.push(...wrap(seen, this.#width - indent.length).map((line) => indent + line));
     if (remedy !== undefined) lines.push(...this.#remedy(harmless(remedy)));
+    if (isBad) this.#bad.add(check);
     this.#output.write(`${lines.join('\n')}\n`);
   }
 
   summary(counts: Readonly<Record<Verdict, number>>): void {
     const { pass, warn, fail, skip } = counts;
-    const all = `${fail} failed, ${warn} to look at, ${pass} passed, ${skip} not checked`;
+    const names = this.#bad.size > 0 ? ` (${harmless([...this.#bad].join(', '))})` : '';
+    const all = `${fail} failed, ${warn} to look at${names}, ${pass} passed, ${skip} not checked`;
     const style = fail > 0 ? marks.fail.style : warn > 0 ? marks.warn.style : marks.pass.style;
     this.#output.write(`\n${this.#style(style, all)}\n`);
   }
 
-  /** Sentences are wrapped; lines that begin with a space are for pasting and stay as they are. */
+  /** Sentences are wrapped; what is for pasting stays in one line, whatever the terminal does with it. */
   #remedy(remedy: string): string[] {
     const arrow = '-> ';
     const lines = remedy
       .split('\n')
+      .flatMap(commandApart)
       .flatMap((line) =>
-        /^\s/.test(line) ? [line] : wrap(line, this.#width - indent.length - arrow.length),
+        isForPasting(line) ? [line] : wrap(line, this.#width - indent.length - arrow.length),
       );
     return lines.map((line, index) => {
       const before = index === 0 ? arrow : ' '.repeat(arrow.length);
@@ -68,4 +77,17 @@ export class DoctorText {
 /** What a cloud or another program wrote must not command the terminal. */
 function harmless(text: string): string {
   return text.replace(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/g, '?');
+}
+
+const commandOfCloud = /(?:aws|az|gcloud) [a-z][a-z0-9-]* /;
+
+/** Lines that begin with a space, and commands of the clouds. */
+function isForPasting(line: string): boolean {
+  return /^\s/.test(line) || line.search(commandOfCloud) === 0;
+}
+
+/** `Do this: aws ec2 …` → the sentence, and below it the command. */
+function commandApart(line: string): string[] {
+  const at = isForPasting(line) ? -1 : (new RegExp(`: ${commandOfCloud.source}`).exec(line)?.index ?? -1);
+  return at < 0 ? [line] : [line.slice(0, at + 1), `  ${line.slice(at + 2)}`];
 }

@@ -7,9 +7,15 @@ const check = 'mtu';
 const least = 1280;
 
 /** Clouds whose path to the internet carries less than their interfaces do. */
-const paths: Readonly<Record<string, string>> = {
-  ec2: 'The internet gateway carries 1500 bytes: longer datagrams to the internet go in fragments.',
-  azure: 'The fabric fragments above 1400 bytes, and drops fragments that come out of order.',
+const paths: Readonly<Record<string, { readonly above: number; readonly hint: string }>> = {
+  ec2: {
+    above: 1500,
+    hint: 'The internet gateway carries 1500 bytes: longer datagrams to the internet go in fragments.',
+  },
+  azure: {
+    above: 1400,
+    hint: 'The fabric fragments above 1400 bytes, and drops fragments that come out of order.',
+  },
 };
 
 /** Whether the interfaces send no more in one packet than the cloud carries. */
@@ -48,7 +54,7 @@ export function checkMtu({ topology, machine }: Patient): Finding[] {
       ];
     }
     const cloud = mtu === undefined ? '' : `, the cloud's network ${mtu}`;
-    const hint = path === undefined || own < 1400 ? '' : ` ${path}`;
+    const hint = path !== undefined && own > path.above ? ` ${path.hint}` : '';
     return [
       { check, subject, verdict: 'pass', evidence: `${osName} sends up to ${own} bytes${cloud}.${hint}` },
     ];

@@ -17,12 +17,7 @@ export function findRunningAgent(root: string, ownPid: number = process.pid): Ru
     if (!/^\d+$/.test(name) || Number(name) === ownPid) continue;
     const words = read(join(root, 'proc', name, 'cmdline'))?.split('\0') ?? [];
     const at = words.findIndex((word) => isOurProgram(root, word));
-    // Commands that end by themselves have the same program.
-    if (
-      at < 0 ||
-      words.slice(at + 1).some((word) => ['user', 'doctor', 'discover', 'drain', 'help'].includes(word))
-    )
-      continue;
+    if (at < 0 || namesCommand(words.slice(at + 1))) continue;
     const network = networkOf(root, name);
     if (network !== undefined && network !== networkOf(root, 'self')) continue;
     try {
@@ -32,6 +27,19 @@ export function findRunningAgent(root: string, ownPid: number = process.pid): Ru
     }
   }
   return undefined;
+}
+
+/** Whether a word stands there that is neither a flag nor its value: the agent has none, its commands begin so. */
+function namesCommand(words: readonly string[]): boolean {
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index]!;
+    if (!word.startsWith('-')) {
+      if (word !== '') return true;
+    } else if (!word.includes('=')) {
+      index++;
+    }
+  }
+  return false;
 }
 
 /** `…/src/main.ts` or `…/dist/src/main.js` in a package of our name. */

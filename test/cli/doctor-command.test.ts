@@ -68,7 +68,31 @@ describe('cloudsip doctor', () => {
       -> Let it ask a table of its own, now:
          ${command}
 
-1 failed, 0 to look at, 0 passed, 0 not checked
+1 failed, 0 to look at (routing), 0 passed, 0 not checked
+`,
+    );
+  });
+
+  test('tells in passing what is well, and puts the command of a cloud into a line of its own', async () => {
+    const evidence = 'The groups of the interface let nothing in on the port of the listener, from anywhere.';
+    const remedy = `Open it with the command: aws ec2 authorize-security-group-ingress --group-id sg-1 --ip-permissions 'IpProtocol=udp'`;
+    const { stdout } = await run(
+      [finding('pass', { evidence }), finding('warn', { evidence: 'No.', remedy })],
+      {
+        terminal: true,
+        env: { NO_COLOR: '1' },
+      },
+    );
+    assert.equal(
+      stdout,
+      `pass  routing: The groups of the interface let nothing in on the port of the
+      listener, from anywhere.
+WARN  routing
+      No.
+      -> Open it with the command:
+           aws ec2 authorize-security-group-ingress --group-id sg-1 --ip-permissions 'IpProtocol=udp'
+
+0 failed, 1 to look at (routing), 1 passed, 0 not checked
 `,
     );
   });
@@ -85,8 +109,8 @@ describe('cloudsip doctor', () => {
     const evidence = 'It said \x1b]0;owned\x07 and \x9b2J.\nFAIL forged';
     const { stdout } = await run([finding('pass', { subject: 'a\x1bb', evidence })]);
     assert.equal(
-      stdout.split('\n').slice(0, 2).join('\n'),
-      'pass  routing a?b\n      It said ?]0;owned? and ?2J. FAIL forged',
+      stdout.slice(0, stdout.indexOf('\n') + 1),
+      'pass  routing a?b: It said ?]0;owned? and ?2J. FAIL forged\n',
     );
   });
 

@@ -208,11 +208,26 @@ describe('the running agent', () => {
   const found = (): number | undefined => findRunningAgent(root)?.pid;
 
   test('is found from the sources and from what was built', () => {
-    run(50, ['node', '--no-maglev', '/opt/cloudsip/dist/src/main.js', '--log-level', 'debug']);
+    run(50, [
+      'node',
+      '--no-maglev',
+      '/opt/cloudsip/dist/src/main.js',
+      '--log-level',
+      'debug',
+      '--realm=user',
+    ]);
     assert.equal(found(), 50);
   });
   test('is not a command, another program or another network', () => {
     run(50, ['node', '/opt/cloudsip/src/main.ts', 'user', 'list']);
+    run(54, [
+      'node',
+      '/opt/cloudsip/src/main.ts',
+      '--realm',
+      'user',
+      '--config=c.yaml',
+      'whatever-comes-later',
+    ]);
     run(51, ['node', '/opt/other/src/main.ts']);
     run(52, ['node', '/opt/cloudsip/src/main.ts'], 'net:[2]');
     assert.equal(found(), undefined);

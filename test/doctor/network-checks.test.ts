@@ -220,7 +220,12 @@ describe('settings of the kernel', () => {
     assert.match(findings[0]!.remedy!, /ip link set dev ens5 mtu 1460$/);
     assert.match(
       checkMtu(fakePatient({ machine: { root } }))[0]!.evidence,
-      /1500 bytes\. The internet gateway/,
+      /^ens5 sends up to 1500 bytes\.$/,
+    );
+    layOut(root, { 'sys/class/net/ens5/mtu': '9001\n' });
+    assert.match(
+      checkMtu(fakePatient({ machine: { root } }))[0]!.evidence,
+      /9001 bytes\. The internet gateway/,
     );
     assert.deepEqual(judged(checkMtu(fakePatient())), ['skip ens5', 'skip ens6']);
   });

@@ -1,15 +1,28 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe, type TestContext, test } from 'node:test';
 import { runCloudsip, startCloudsip } from '../support/cloudsip.ts';
 import { needsRoot } from '../support/privileged.ts';
 import { buildLab } from './build-lab.ts';
 import { cloud } from './cloud.ts';
-import { diagnose, findingOf, verdicts } from './doctor-machine.ts';
+import {
+  type Diagnosis,
+  diagnose as diagnoseHost,
+  ec2ApiEnvironment as env,
+  findingOf,
+  startEc2Api,
+  verdicts,
+} from './doctor-machine.ts';
 import type { Lab } from './lab.ts';
 import type { LabHost } from './lab-host.ts';
 import type { Topology } from './topology.ts';
+
+/** The rules of the second card as the laboratory has them, whatever became of them. */
+const rightRule = `
+while ip rule del from 10.0.1.15 2>/dev/null; do :; done
+ip rule add from 10.0.1.15 table 106
+`;
 
 describe('cloudsip doctor on a machine with two cards', needsRoot, () => {
   let lab: Lab;
@@ -19,11 +32,20 @@ describe('cloudsip doctor on a machine with two cards', needsRoot, () => {
     vm = lab.host('vm');
     mkdirSync(join(vm.directory, 'cloudsip-state'), { mode: 0o700 });
     await lab.startMetadata();
+    await startEc2Api(lab);
   });
   after(() => lab.close());
 
+  const diagnose = (args: readonly string[] = [], uid?: number): Promise<Diagnosis> =>
+    diagnoseHost(vm, args, { env, ...(uid !== undefined && { uid }) });
+  /** Plants a fault for the time of a test: `undo` puts things right, whatever the test did about it. */
+  const plant = async (t: TestContext, fault: string, undo: string): Promise<void> => {
+    t.after(() => vm.run('sh', ['-c', undo]));
+    await vm.run('sh', ['-c', fault]);
+  };
+
   test('finds nothing where nothing is wrong, before the agent runs and while it does', async () => {
-    const without = await diagnose(vm);
+    const without = await diagnose();
     assert.deepEqual(without.bad, []);
     assert.equal(without.exitCode, 0);
     assert.match(findingOf(without, 'detection').evidence, /ec2.*Amazon EC2/);
@@ -37,7 +59,7 @@ describe('cloudsip doctor on a machine with two cards', needsRoot, () => {
     assert.equal(findingOf(without, 'listener-port', 'udp:10.0.1.15:5060').evidence, 'Free.');
 
     await using agent = await startCloudsip(vm);
-    const beside = await diagnose(vm);
+    const beside = await diagnose();
     assert.deepEqual(beside.bad, []);
     assert.equal(beside.exitCode, 0);
     assert.equal(
@@ -49,16 +71,15 @@ describe('cloudsip doctor on a machine with two cards', needsRoot, () => {
       new RegExp(`^cloudsip \\(pid ${agent.pid}\\)`),
     );
 
-    const stranger = await diagnose(vm, [], { uid: 65_534 });
+    const stranger = await diagnose([], 65_534);
     assert.deepEqual(stranger.bad, []);
     assert.equal(findingOf(stranger, 'state-directory').verdict, 'skip');
     assert.equal(stranger.exitCode, 0);
   });
 
-  test('finds answers of the second card that leave by the first, and its remedy is one', async () => {
-    await vm.run('ip', ['rule', 'del', 'from', '10.0.1.15', 'table', '106']);
-    await vm.run('ip', ['route', 'flush', 'table', '106']);
-    const diagnosis = await diagnose(vm);
+  test('finds answers of the second card that leave by the first, and its remedy is one', async (t) => {
+    await plant(t, 'ip rule del from 10.0.1.15 table 106', rightRule);
+    const diagnosis = await diagnose();
     assert.deepEqual(diagnosis.bad, ['source-routing 10.0.1.15']);
     assert.equal(diagnosis.exitCode, 1);
     const { evidence, remedy = '' } = findingOf(diagnosis, 'source-routing', '10.0.1.15');
@@ -69,25 +90,19 @@ describe('cloudsip doctor on a machine with two cards', needsRoot, () => {
     const commands = remedy.split('\n').filter((line) => /^ +ip /.test(line));
     assert.equal(commands.length, 3, remedy);
     for (const command of commands) await vm.run('sh', ['-c', command]);
-    assert.deepEqual((await diagnose(vm)).bad, []);
+    assert.deepEqual((await diagnose()).bad, []);
   });
 
-  test('finds that the filter of the kernel drops what comes by the second card then', async () => {
-    const filter = (value: string): Promise<unknown> =>
-      vm.run('sysctl', ['-qw', `net.ipv4.conf.ens6.rp_filter=${value}`]);
-    await filter('1');
-    assert.deepEqual((await diagnose(vm)).bad, []);
-    const rules = await vm.run('ip', ['rule', 'list', 'from', '10.0.1.15']);
-    const table = /lookup (\d+)/.exec(rules.stdout)![1]!;
-    await vm.run('ip', ['rule', 'del', 'from', '10.0.1.15', 'table', table]);
-    const diagnosis = await diagnose(vm);
-    await vm.run('ip', ['rule', 'add', 'from', '10.0.1.15', 'table', table]);
-    await filter('0');
+  test('finds that the filter of the kernel drops what comes by the second card then', async (t) => {
+    await plant(t, 'sysctl -qw net.ipv4.conf.ens6.rp_filter=1', 'sysctl -qw net.ipv4.conf.ens6.rp_filter=0');
+    assert.deepEqual((await diagnose()).bad, []);
+    await plant(t, 'ip rule del from 10.0.1.15', rightRule);
+    const diagnosis = await diagnose();
     assert.deepEqual(diagnosis.bad, ['source-routing 10.0.1.15', 'reverse-path-filter ens6']);
   });
 
   test('finds a wrong advertised address, for one listener and for all, and knows the right one', async () => {
-    const one = await diagnose(vm, ['--listen', 'udp:10.0.0.15:5060 as 203.0.113.50:5060']);
+    const one = await diagnose(['--listen', 'udp:10.0.0.15:5060 as 203.0.113.50:5060']);
     assert.deepEqual(one.bad, ['advertised udp:10.0.0.15:5060']);
     assert.equal(one.exitCode, 1);
     const { evidence, remedy = '' } = findingOf(one, 'advertised');
@@ -97,46 +112,50 @@ describe('cloudsip doctor on a machine with two cards', needsRoot, () => {
     );
     assert.match(remedy, /^Advertise 203\.0\.113\.5,/);
 
-    const swapped = await diagnose(vm, ['--listen=udp:10.0.0.15 as 203.0.113.6']);
+    const swapped = await diagnose(['--listen=udp:10.0.0.15 as 203.0.113.6']);
     assert.match(findingOf(swapped, 'advertised').evidence, /stands in front of 10\.0\.0\.16;/);
 
-    const all = await diagnose(vm, ['--advertise', '203.0.113.50']);
+    const all = await diagnose(['--advertise', '203.0.113.50']);
     assert.deepEqual(verdicts(all, 'advertised'), ['fail', 'fail', 'fail', 'warn']);
-    const right = await diagnose(vm, ['--listen', 'udp:10.0.0.15:5060 as 203.0.113.5']);
+    const right = await diagnose(['--listen', 'udp:10.0.0.15:5060 as 203.0.113.5']);
     assert.deepEqual(right.bad, []);
   });
 
-  test('finds an address that the operating system lacks, and its remedy is one', async () => {
-    await vm.run('ip', ['address', 'del', '10.0.0.16/24', 'dev', 'ens5']);
-    const diagnosis = await diagnose(vm);
+  test('finds an address that the operating system lacks, and its remedy is one', async (t) => {
+    await plant(
+      t,
+      'ip address del 10.0.0.16/24 dev ens5',
+      'ip address replace 10.0.0.16/24 broadcast + dev ens5',
+    );
+    const diagnosis = await diagnose();
     assert.deepEqual(diagnosis.bad, ['bound-address 10.0.0.16']);
     const { remedy = '' } = findingOf(diagnosis, 'bound-address');
     const command = remedy.split('\n').at(-1)!;
     assert.equal(command.trim(), 'ip address add 10.0.0.16/24 dev ens5');
     await vm.run('sh', ['-c', command]);
-    assert.deepEqual((await diagnose(vm)).bad, []);
+    assert.deepEqual((await diagnose()).bad, []);
   });
 
-  test('finds who holds the port of a listener', async () => {
+  test('finds who holds the port of a listener', async (t) => {
     const other = vm.spawn(process.execPath, [
       '-e',
       `require('node:dgram').createSocket('udp4').bind(5060, '0.0.0.0', () => console.log('bound'))`,
     ]);
+    t.after(() => other.stop('SIGKILL'));
     await other.line(/^bound$/);
-    const diagnosis = await diagnose(vm);
+    const diagnosis = await diagnose();
     assert.deepEqual(verdicts(diagnosis, 'listener-port'), ['fail', 'fail', 'fail']);
     assert.match(
       findingOf(diagnosis, 'listener-port', 'udp:10.0.0.16:5060').evidence,
       new RegExp(`\\(pid ${other.pid}\\) listens there`),
     );
-    await other.stop('SIGKILL');
   });
 
-  test('finds media ports that the kernel gives away, and an MTU that is too small', async () => {
-    const range = await vm.run('sysctl', ['-n', 'net.ipv4.ip_local_port_range']);
-    await vm.run('sysctl', ['-qw', 'net.ipv4.ip_local_port_range=15000 30000']);
-    await vm.run('ip', ['link', 'set', 'dev', 'ens6', 'mtu', '1000']);
-    const diagnosis = await diagnose(vm);
+  test('finds media ports that the kernel gives away, and an MTU that is too small', async (t) => {
+    const range = "sysctl -qw net.ipv4.ip_local_port_range='15000 30000'";
+    await plant(t, range, `${range.replace('15000 30000', '32768 60999')} net.ipv4.ip_local_reserved_ports=`);
+    await plant(t, 'ip link set dev ens6 mtu 1000', 'ip link set dev ens6 mtu 1500');
+    const diagnosis = await diagnose();
     assert.deepEqual(diagnosis.bad, ['mtu ens6', 'rtp-ports 10000-20000']);
     assert.equal(diagnosis.exitCode, 0);
     const { remedy = '' } = diagnosis.findings.find(
@@ -144,11 +163,10 @@ describe('cloudsip doctor on a machine with two cards', needsRoot, () => {
     )!;
     await vm.run('sh', ['-c', remedy.split('\n').at(-1)!]);
     await vm.run('ip', ['link', 'set', 'dev', 'ens6', 'mtu', '1500']);
-    assert.deepEqual((await diagnose(vm)).bad, []);
-    await vm.run('sysctl', ['-qw', `net.ipv4.ip_local_port_range=${range.stdout.trim()}`]);
+    assert.deepEqual((await diagnose()).bad, []);
   });
 
-  test('tells of a public address that leads back', async () => {
+  test('tells of a public address that leads back', async (t) => {
     await vm.run('nft', ['-f', '-'], {
       input: `table ip back {
         chain leave {
@@ -158,18 +176,18 @@ describe('cloudsip doctor on a machine with two cards', needsRoot, () => {
       }
       `,
     });
-    const diagnosis = await diagnose(vm);
-    await vm.run('nft', ['delete', 'table', 'ip', 'back']);
+    t.after(() => vm.run('nft', ['delete', 'table', 'ip', 'back']));
+    const diagnosis = await diagnose();
     assert.match(findingOf(diagnosis, 'hairpin', '203.0.113.5').evidence, /came back to us/);
     assert.match(findingOf(diagnosis, 'hairpin', '203.0.113.7').evidence, /did not come back/);
     assert.deepEqual(diagnosis.bad, []);
   });
 
   test('tells a person the same in words, and the exit code is that of a failure', async () => {
-    const { stdout, exitCode } = await runCloudsip(vm, ['doctor', '--advertise', '203.0.113.50']);
+    const { stdout, exitCode } = await runCloudsip(vm, ['doctor', '--advertise', '203.0.113.50'], { env });
     assert.equal(exitCode, 1);
     assert.match(stdout, /^FAIL {2}advertised udp:10\.0\.0\.15:5060\n {6}It advertises 203\.0\.113\.50/m);
-    assert.match(stdout, /^3 failed, 1 to look at, \d+ passed, \d+ not checked\n$/m);
+    assert.match(stdout, /^3 failed, 1 to look at \(advertised\), \d+ passed, \d+ not checked\n$/m);
     assert.ok(!stdout.includes('\x1b'));
   });
 });
@@ -210,7 +228,7 @@ describe('cloudsip doctor in a container', needsRoot, () => {
     });
     const inside = lab.host('container');
     mkdirSync(join(inside.directory, 'cloudsip-state'), { mode: 0o700 });
-    const diagnosis = await diagnose(inside);
+    const diagnosis = await diagnoseHost(inside);
     assert.deepEqual(diagnosis.bad, ['metadata']);
     assert.equal(diagnosis.exitCode, 1);
     const { evidence, remedy = '' } = findingOf(diagnosis, 'metadata');
