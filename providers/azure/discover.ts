@@ -19,6 +19,8 @@ export interface AzureMetadata {
   readonly machine: AzureMachine;
   /** Private address → public address, as `/metadata/loadbalancer` tells. */
   readonly balanced: ReadonlyMap<string, string>;
+  /** Why `balanced` is not known, and empty. */
+  readonly balancerFailure?: DiscoveryError;
 }
 
 /** What the Resource Manager said, from one poll to the next: it is asked rarely, and never for what is known. */
@@ -41,17 +43,23 @@ export async function discoverAzure(
 ): Promise<Topology> {
   const metadata = await readMetadata(context, signal);
   const arm = needsArm(metadata) ? await recallArm(context, metadata, signal, remembered) : undefined;
+  // Who has no load balancer does without its metadata, and so does who is told by the Resource Manager.
+  if (metadata.balancerFailure && arm && !arm.answer) throw metadata.balancerFailure;
   return azureTopology(metadata, context.facts.interfaces, arm?.answer, arm?.failure);
 }
 
 export async function readMetadata(context: DiscoveryContext, signal: AbortSignal): Promise<AzureMetadata> {
   const imds = openAzureImds(context, signal);
   try {
-    const [instance, balancer] = await Promise.all([imds.get(INSTANCE), imds.get(LOAD_BALANCER)]);
-    return {
-      machine: readInstance(instance, imds.url(INSTANCE)),
-      balanced: readPublicAddresses(balancer, imds.url(LOAD_BALANCER)),
-    };
+    const asked = imds
+      .get(LOAD_BALANCER)
+      .then((document) => ({ balanced: readPublicAddresses(document, imds.url(LOAD_BALANCER)) }))
+      .catch((error: unknown) => {
+        if (!(error instanceof DiscoveryError) || error.code === 'discovery.aborted') throw error;
+        return { balanced: new Map<string, string>(), balancerFailure: error };
+      });
+    const [instance, balancer] = await Promise.all([imds.get(INSTANCE), asked]);
+    return { machine: readInstance(instance, imds.url(INSTANCE)), ...balancer };
   } finally {
     imds.close();
   }

@@ -363,14 +363,14 @@ const ANSWERS: [string, (request: AzureRequest) => AzureFault | undefined, code:
   [
     'an address that is none',
     ({ path }) =>
-      path.endsWith('/loadbalancer')
+      path.endsWith('/instance')
         ? {
             status: 200,
-            body: '{"loadbalancer":{"publicIpAddresses":[{"frontendIpAddress":"1.2.3.4; rm","privateIpAddress":"10.0.0.4"}]}}',
+            body: '{"network":{"interface":[{"macAddress":"000D3AF806EC","ipv4":{"ipAddress":[{"privateIpAddress":"1.2.3.4; rm"}]}}]}}',
           }
         : undefined,
     'discovery.metadata-garbled',
-    /expected an IP address, came "1\.2\.3\.4; rm"/,
+    /expected an IPv4 address, came "1\.2\.3\.4; rm"/,
   ],
   [
     'a megabyte',
@@ -402,6 +402,28 @@ for (const trouble of [
   test(`${JSON.stringify(trouble)} once to each question changes nothing`, async () => {
     const { topology } = await discoverWith((_request, count) => (count === 1 ? trouble : undefined));
     assert.deepEqual(pairs(topology?.interfaces[0]), [['10.0.0.4', '203.0.113.5']]);
+  });
+}
+
+const balancerTroubles: [AzureFault, code: string][] = [
+  [{ status: 500 }, 'discovery.metadata-failed'],
+  [{ status: 200, body: '<html>' }, 'discovery.metadata-garbled'],
+  [
+    {
+      status: 200,
+      body: '{"loadbalancer":{"publicIpAddresses":[{"frontendIpAddress":"1.2.3.4 x","privateIpAddress":"10.0.0.4"}]}}',
+    },
+    'discovery.metadata-garbled',
+  ],
+];
+for (const [trouble, code] of balancerTroubles) {
+  test(`${JSON.stringify(trouble)} from the load balancer's metadata matters to who depends on it alone`, async () => {
+    await using imds = await startFakeAzure({ documents: ONE_NIC });
+    imds.fault = ({ path }) => (path === '/metadata/loadbalancer' ? trouble : undefined);
+    const topology = await azure.discover(contextOf(imds), never());
+    assert.deepEqual(pairs(topology.interfaces[0]), [['10.0.0.4', '203.0.113.5']]);
+    imds.documents = azureDocuments({ nics: [NIC] }, 'nobody');
+    await assert.rejects(azure.discover(contextOf(imds), never()), { code });
   });
 }
 

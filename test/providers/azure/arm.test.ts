@@ -92,6 +92,20 @@ test('an instance of a uniform scale set is asked for by its number', async () =
   );
 });
 
+test('a VM of a flexible scale set is a VM', async () => {
+  await using cloud = await startFakeCloud(VM);
+  const { compute, network } = cloud.imds.documents.instance as { compute: object; network: object };
+  const instance = { compute: { ...compute, vmScaleSetName: 'edges' }, network };
+  cloud.imds.documents = { ...cloud.imds.documents, instance };
+  // Its load balancer's metadata is out of order besides: nobody depends on it here.
+  cloud.imds.fault = ({ path }) => (path === '/metadata/loadbalancer' ? { status: 500 } : undefined);
+  const topology = await azure.discover(cloud.context(), never());
+  assert.deepEqual(
+    addresses(topology).map(({ publicAddress }) => publicAddress),
+    ['203.0.113.5', undefined, '203.0.113.7'],
+  );
+});
+
 test('what stands between machine and internet for all is no public address of the machine', async () => {
   await using cloud = await startFakeCloud({
     nics: [{ mac: VM.nics[0]!.mac, addresses: [{ private: '10.0.0.4' }] }],
