@@ -127,3 +127,25 @@ test('what is no alias and no domain is refused', () => {
     assert.throws(() => new AliasTable({ domains: [domain] }), { code: 'identity.alias-syntax' }, domain);
   }
 });
+
+test('aliases and domains are replaced while listeners and what was advertised stay', () => {
+  const table = new AliasTable({ aliases: ['old.example:5070', '203.0.113.9'], domains: ['*.old.example'] });
+  table.setOwn([{ address: '203.0.113.5', port: 5060 }]);
+  table.learn('203.0.113.77', 5060);
+  assert.throws(() => table.configure({ aliases: ['new.example'], domains: ['not a domain'] }), {
+    code: 'identity.alias-syntax',
+  });
+  assert.ok(table.isSelf('sub.old.example', 5060) && !table.isSelf('new.example', 5060));
+  table.configure({ aliases: ['new.example'], domains: ['*.new.example'] });
+  for (const [host, port] of [
+    ['203.0.113.5', 5060],
+    ['203.0.113.77', 5060],
+    ['new.example', 5099],
+    ['sub.new.example', 5060],
+  ] as const) {
+    assert.ok(table.isSelf(host, port), host);
+  }
+  for (const host of ['old.example', 'sub.old.example', '203.0.113.9']) {
+    assert.ok(!table.isSelf(host, 5070), host);
+  }
+});

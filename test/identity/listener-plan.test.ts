@@ -175,3 +175,16 @@ test('the subnets of each address', () => {
   assert.deepEqual(subnetsByAddress(TOPOLOGY).get('2001:db8::15'), ['10.0.0.0/24']);
   assert.equal(subnetsByAddress(TOPOLOGY).size, 4);
 });
+
+test('an address that the machine has lost is left out of a running plan as long as another remains', () => {
+  const listen = ['udp:10.0.0.15:5060', 'udp:10.0.9.9:5060'];
+  assert.throws(() => plan({ listen }), { code: 'identity.address-not-owned' });
+  const left = planListeners(TOPOLOGY, { listen, transports: ['udp'], missing: 'leave-out' }, OWN);
+  assert.deepEqual(left.listeners.map(show), ['udp:10.0.0.15:5060 as 203.0.113.5:5060']);
+  assert.match(left.warnings.join(), /Cannot listen on 10\.0\.9\.9/);
+  assert.throws(
+    () =>
+      planListeners(TOPOLOGY, { listen: listen.slice(1), transports: ['udp'], missing: 'leave-out' }, OWN),
+    { code: 'identity.address-not-owned' },
+  );
+});

@@ -5,9 +5,10 @@ import type { Binding } from '../../src/location/binding.ts';
 import { MemoryLocation } from '../../src/location/memory-location.ts';
 import { type Endpoint, unbracket } from '../../src/net/address.ts';
 import { type Listener, listenerKey } from '../../src/net/listener.ts';
+import type { CallCount } from '../../src/proxy/call-count.ts';
 import { DialogCookies } from '../../src/proxy/dialog-cookie.ts';
 import type { MediaAnchor } from '../../src/proxy/media-anchor.ts';
-import { ProxyCore } from '../../src/proxy/proxy-core.ts';
+import { ProxyCore, type ProxyOptions } from '../../src/proxy/proxy-core.ts';
 import { handleRegister } from '../../src/registrar/registrar.ts';
 import { type Message, parseMessage } from '../../src/sip/message/message.ts';
 import { TransactionLayer } from '../../src/sip/transaction/transaction-layer.ts';
@@ -26,6 +27,8 @@ export interface HarnessOptions {
   readonly media?: (identity: Identity) => MediaAnchor;
   /** Instead of one that asks the machine's DNS for names. */
   readonly resolver?: Resolver;
+  readonly calls?: CallCount;
+  readonly refusesNew?: ProxyOptions['refusesNew'];
 }
 
 export interface SentMessage extends Sent {
@@ -81,6 +84,8 @@ export class ProxyHarness {
       transportOf: (listener) => this.transports.find((transport) => transport.listener === listener),
       listenerByKey: (key) => open.find((listener) => listenerKey(listener) === key),
       counters: this.counters,
+      ...(options.calls && { calls: options.calls }),
+      ...(options.refusesNew && { refusesNew: options.refusesNew }),
       accounts,
       authenticator,
       realm: 'cloudsip',
