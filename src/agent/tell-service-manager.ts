@@ -19,7 +19,7 @@ export function tellServiceManager(
       lines.push('STOPPING=1');
     }
     if (state === 'draining') {
-      lines.push(`STATUS=draining, ${calls} calls are left: ${(reason ?? '').replace(/[\x00-\x1f]/g, ' ')}`);
+      lines.push(`STATUS=draining, calls left: ${calls}, ${(reason ?? '').replace(/[\x00-\x1f]/g, ' ')}`);
       if (stopping) lines.push(`EXTEND_TIMEOUT_USEC=${extendUs}`);
     } else if (before === 'draining') lines.push(state === 'serving' ? 'STATUS=serving' : 'STATUS=drained');
     before = state;

@@ -34,10 +34,10 @@ test('the service manager hears each step, and STOPPING only of what nothing cal
   step('draining', true, 1);
   step('ended', true);
   assert.deepEqual(told, [
-    'STATUS=draining, 2 calls are left: reboot (the cloud)',
+    'STATUS=draining, calls left: 2, reboot (the cloud)',
     'STATUS=serving',
-    'STATUS=draining, 1 calls are left: reboot (the cloud)',
-    'STOPPING=1\nSTATUS=draining, 1 calls are left: reboot (the cloud)\nEXTEND_TIMEOUT_USEC=30000000',
+    'STATUS=draining, calls left: 1, reboot (the cloud)',
+    'STOPPING=1\nSTATUS=draining, calls left: 1, reboot (the cloud)\nEXTEND_TIMEOUT_USEC=30000000',
     'STATUS=drained',
   ]);
 });
