@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type ImdsTree, imdsDocument } from '../support/fake-imds-document.ts';
 import { needsRoot } from '../support/privileged.ts';
+import { azureCloud } from './azure-cloud.ts';
 import { ask, begins, type Desk, endsInPeace, openDesk } from './drain-desk.ts';
 import { describeMachine } from './lab-metadata.ts';
 
@@ -93,5 +94,69 @@ describe('a notice of EC2 leads to the drain', needsRoot, () => {
     await cloudsip.logged('the cloud takes its notice back');
     assert.match(await ask(office, 'OPTIONS'), /^SIP\/2\.0 200 /);
     await endsInPeace(desk, async () => say(scheduled('system-reboot', inMs(100_000))));
+  });
+});
+
+describe('an event that Azure schedules leads to the drain', needsRoot, () => {
+  let desk: Desk;
+  let incarnation = 1;
+  before(async () => {
+    desk = await openDesk({ cloud: azureCloud, env: { CLOUDSIP_POLL_INTERVAL: '300ms' } });
+  });
+  after(() => desk.office[Symbol.asyncDispose]());
+
+  const say = (EventType: string | undefined, ms = 200_000): void => {
+    const { office } = desk;
+    const event = {
+      // An event that was acknowledged is never scheduled again.
+      EventId: `${EventType}-${office.cloudsip.pid}`,
+      EventStatus: 'Scheduled',
+      EventType,
+      ResourceType: 'VirtualMachine',
+      Resources: ['another', 'edge'],
+      NotBefore: new Date(Date.now() + ms).toUTCString(),
+    };
+    const Events = EventType === undefined ? [] : [event];
+    const scheduledevents = { DocumentIncarnation: ++incarnation, Events };
+    office.metadata.replace({ ...azureCloud.describe(office.lab, 'vm'), scheduledevents });
+  };
+  /** What the metadata was asked to begin, and what the telephones said, in their order. */
+  const wireOf = () =>
+    desk.office.lab.capture('vm', 'ens5', 'dst port 80 or (udp src port 5060 and dst host 198.51.100.20)');
+
+  for (const [type, kind] of [
+    ['Reboot', 'reboot'],
+    ['Redeploy', 'maintenance'],
+    ['Terminate', 'termination'],
+  ] as const) {
+    test(`${type}: it is acknowledged once the last call has ended`, async () => {
+      const { office } = desk;
+      say(undefined);
+      if (type !== 'Reboot') await office.restart();
+      await using wire = await wireOf();
+      await endsInPeace(desk, async () => say(type));
+      assert.equal(office.cloudsip.log.find(({ msg }) => msg === given)?.['kind'], kind);
+      const texts = (await wire.stop()).map(({ payload }) => payload.toString('latin1'));
+      const begun = texts.findIndex((text) =>
+        text.includes(`{"StartRequests":[{"EventId":"${type}-${office.cloudsip.pid}"}]}`),
+      );
+      const ended = texts.findLastIndex((text) => /^SIP\/2\.0 200 .*^CSeq: \d+ BYE/ms.test(text));
+      assert.ok(ended >= 0 && ended < begun, `the BYE is packet ${ended}, the word to Azure packet ${begun}`);
+    });
+  }
+
+  test('Freeze: it goes on afterwards, so nothing is done; it is called off, and a Reboot is moved to now', async () => {
+    const { office } = desk;
+    say(undefined);
+    await office.restart();
+    const { cloudsip } = office;
+    say('Freeze');
+    await cloudsip.logged('the cloud gives notice, of a kind that drain-on leaves out');
+    assert.match(await ask(office, 'OPTIONS'), /^SIP\/2\.0 200 /);
+    say('Reboot', day);
+    await cloudsip.logged(given);
+    await cloudsip.logged('the cloud takes its notice back');
+    assert.match(await ask(office, 'OPTIONS'), /^SIP\/2\.0 200 /);
+    await endsInPeace(desk, async () => say('Reboot', 100_000));
   });
 });
