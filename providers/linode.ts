@@ -18,6 +18,8 @@ import { machines } from './machines.ts';
 
 const NETWORK = '/v1/network';
 const INSTANCE = '/v1/instance';
+/** Bridges of containers and tunnels have private addresses too, and no VPC behind them. */
+const MADE_HERE = /^(br-|cali|cni|docker|flannel|lxc|lxd|podman|tailscale|tap|tun|veth|virbr|wg)/;
 
 /**
  * Linode, Akamai by another name: addresses stand on the machine, and no MAC is told. Only in a VPC with 1-to-1 NAT
@@ -44,7 +46,7 @@ export const linode: Provider = metadataProvider({
     const told = [...open, ...inside, ...(slaac.absent ? [] : [addressOf(slaac)])];
 
     const vpc = facts.interfaces
-      .filter((device) => !device.internal)
+      .filter((device) => !device.internal && !MADE_HERE.test(device.name))
       .flatMap((device) => device.addresses.map(({ address }) => normalizeHost(address)))
       .filter((own) => familyOf(own) === 'ipv4' && scopeOf(own) === 'private' && !inside.includes(own));
     const owned = open.some((address) => isOwned(facts.interfaces, address));

@@ -1,4 +1,4 @@
-import { normalizeHost } from '../net/address.ts';
+import { familyOf, normalizeHost } from '../net/address.ts';
 import { scopeOf } from '../net/address-scope.ts';
 import type { OsInterface } from '../net/os-interfaces.ts';
 import { subnetOf } from './os-topology.ts';
@@ -91,9 +91,13 @@ export function withOsAddresses(
   };
 }
 
-/** A public address that a person configured here (a floating one, say): it is reached as it is. */
+/**
+ * A public address that a person configured here (a floating one, say): it is reached as it is. Not of IPv6, where the
+ * machine makes up addresses by itself and throws them away again (RFC 8981).
+ */
 export function ownPublicAddress(address: string): AddressMapping | undefined {
-  return scopeOf(address) === 'public' ? { privateAddress: address, provenance: 'os' } : undefined;
+  const isOurs = familyOf(address) === 'ipv4' && scopeOf(address) === 'public';
+  return isOurs ? { privateAddress: address, provenance: 'os' } : undefined;
 }
 
 export function isOwned(osInterfaces: readonly OsInterface[], address: string): boolean {

@@ -6,8 +6,12 @@ import { examineProvider } from '../../src/discovery/provider-conformance.ts';
 import type { Topology } from '../../src/discovery/topology.ts';
 import { systemClock } from '../../src/net/clock.ts';
 import { readOsInterfaces } from '../../src/net/os-interfaces.ts';
+import { startFakeAzure } from '../support/fake-azure.ts';
+import { azureDocuments } from '../support/fake-azure-document.ts';
 import { startFakeCloud } from '../support/fake-cloud.ts';
 import { cloudModels } from '../support/fake-clouds.ts';
+import { startFakeGce } from '../support/fake-gce.ts';
+import { gceDocument } from '../support/fake-gce-document.ts';
 import { startFakeImds } from '../support/fake-imds.ts';
 import { imdsDocument } from '../support/fake-imds-document.ts';
 import { quietLog } from '../support/quiet-log.ts';
@@ -55,6 +59,22 @@ describe('kept by', () => {
     await using imds = await startFakeImds({ document: imdsDocument({ nics }) });
     const context = contextOf({ env: { AWS_EC2_METADATA_SERVICE_ENDPOINT: imds.url } });
     assert.deepEqual(await verdicts(provider('ec2'), context), ALL_PASS);
+  });
+
+  test('gcp', async () => {
+    const nics = [
+      { mac: '42:01:0a:00:00:0f', ip: '10.0.0.15', subnetmask: '255.255.255.0', external: '203.0.113.5' },
+    ];
+    await using gce = await startFakeGce(gceDocument({ nics }));
+    const context = contextOf({ env: { GCE_METADATA_HOST: gce.url.replace('http://', '') } });
+    assert.deepEqual(await verdicts(provider('gcp'), context), ALL_PASS);
+  });
+
+  test('azure', async () => {
+    const nics = [{ mac: '00:0d:3a:00:00:01', addresses: [{ private: '10.0.0.15', public: '203.0.113.5' }] }];
+    await using imds = await startFakeAzure({ documents: azureDocuments({ nics }, 'instance') });
+    const context = contextOf({ env: { AZURE_POD_IDENTITY_AUTHORITY_HOST: imds.url } });
+    assert.deepEqual(await verdicts(provider('azure'), context), ALL_PASS);
   });
 
   test('static', async () => {

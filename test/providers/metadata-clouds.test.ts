@@ -153,7 +153,14 @@ const CASES: readonly Case[] = [
       '/private-networks': 'hetzner/private-networks.yaml',
     }),
     os: [
-      device('eth0', '96:00:00:08:19:da', '192.168.0.2/32', '2a01:4f8:beef:beef::1/64', '203.0.113.77/32'),
+      device(
+        'eth0',
+        '96:00:00:08:19:da',
+        '192.168.0.2/32',
+        '2a01:4f8:beef:beef::1/64',
+        '2a01:4f8:beef:beef:1234::9/64',
+        '203.0.113.77/32',
+      ),
       device('enp7s0', '86:00:00:aa:5d:f8', '10.1.0.2/32'),
     ],
     interfaces: [
@@ -370,12 +377,15 @@ const CASES: readonly Case[] = [
     what: 'a VPC with 1-to-1 NAT: the public address is not on the machine',
     provider: 'linode',
     model: clouds.linode(),
-    os: [device('eth0', 'f2:3c:93:6e:5c:d9', '10.0.0.2/24')],
+    os: [
+      device('docker0', '02:42:00:00:00:01', '172.17.0.1/16'),
+      device('eth0', 'f2:3c:93:6e:5c:d9', '10.0.0.2/24'),
+    ],
     interfaces: [
       'f2:3c:93:6e:5c:d9 eth0: 10.0.0.2 as ? (os) in 10.0.0.0/24',
       `${NO_MAC}: 192.1.2.3, 2600:3c06::f03c:93ff:fe6e:5cd9 in`,
     ],
-    local: ['10.0.0.0/24'],
+    local: ['172.17.0.0/16', '10.0.0.0/24'],
     notes: /names the public address 172\.1\.2\.3, but not the address of the VPC behind it/,
   },
   {

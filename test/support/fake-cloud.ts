@@ -1,6 +1,8 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { parseArgs } from 'node:util';
 
 export interface CloudReply {
   readonly status: number;
@@ -33,7 +35,11 @@ export interface FakeCloud extends AsyncDisposable {
 }
 
 /** A metadata service of no particular cloud: the gate makes it one. */
-export async function startFakeCloud(documents: Documents, gate: Gate = () => undefined): Promise<FakeCloud> {
+export async function startFakeCloud(
+  documents: Documents,
+  gate: Gate = () => undefined,
+  { host = '127.0.0.1', port = 0 }: { readonly host?: string; readonly port?: number } = {},
+): Promise<FakeCloud> {
   const requests: CloudRequest[] = [];
   const server = createServer((request, response) => {
     const seen = { method: request.method ?? '', path: request.url ?? '', headers: request.headers };
@@ -46,10 +52,10 @@ export async function startFakeCloud(documents: Documents, gate: Gate = () => un
     const body = Object.hasOwn(cloud.documents, path) ? cloud.documents[path] : undefined;
     return body === undefined ? { status: 404 } : { status: 200, body };
   };
-  server.listen(0, '127.0.0.1');
+  server.listen(port, host);
   await once(server, 'listening');
   const cloud: FakeCloud = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://${host}:${(server.address() as AddressInfo).port}`,
     requests,
     documents,
     fault: () => undefined,
@@ -124,4 +130,22 @@ export function treeDocuments(root: string, tree: Tree): Documents {
   };
   visit(root, tree);
   return documents;
+}
+
+/** As a command it serves a file with the documents by path, which is read anew for each request. */
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: { host: { type: 'string' }, port: { type: 'string' }, document: { type: 'string' } },
+  });
+  const { host = '127.0.0.1', port = '0', document = '' } = values;
+  const read = (): Documents => JSON.parse(readFileSync(document, 'utf8')) as Documents;
+  const cloud: FakeCloud = await startFakeCloud(
+    read(),
+    () => {
+      cloud.documents = read();
+      return undefined;
+    },
+    { host, port: Number(port) },
+  );
+  process.stdout.write(`fake-cloud ${cloud.url}\n`);
 }

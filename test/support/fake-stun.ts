@@ -16,6 +16,7 @@ export interface FakeStun extends AsyncDisposable {
 /** A STUN server whose answers are given by the test; by default it tells the truth. */
 export async function startFakeStun(
   answer: FakeStun['answer'] = (request, from) => [stunAnswer(request, from)],
+  { host = '127.0.0.1', port = 0 }: { readonly host?: string; readonly port?: number } = {},
 ): Promise<FakeStun> {
   const socket = createSocket('udp4');
   let requests = 0;
@@ -23,10 +24,10 @@ export async function startFakeStun(
     requests++;
     for (const message of server.answer(request, from) ?? []) socket.send(message, from.port, from.address);
   });
-  socket.bind(0, '127.0.0.1');
+  socket.bind(port, host);
   await once(socket, 'listening');
   const server: FakeStun = {
-    text: `127.0.0.1:${socket.address().port}`,
+    text: `${host}:${socket.address().port}`,
     get requests() {
       return requests;
     },
@@ -78,4 +79,11 @@ function expanded(address: string): string {
   const right = (tail ?? '').split(':').filter((group) => group !== '');
   const zeros = Array<string>(8 - left.length - right.length).fill('0');
   return [...left, ...zeros, ...right].map((group) => group.padStart(4, '0')).join('');
+}
+
+/** As a command it tells the truth at `HOST PORT`. */
+if (import.meta.main) {
+  const [host = '127.0.0.1', port = '3478'] = process.argv.slice(2);
+  const { text } = await startFakeStun(undefined, { host, port: Number(port) });
+  process.stdout.write(`fake-stun ${text}\n`);
 }
