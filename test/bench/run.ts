@@ -2,6 +2,7 @@
 import { CloudsipError } from '../../src/error.ts';
 import { installPackages, missingPackages } from '../support/debian-packages.ts';
 import { signalling } from './signalling.ts';
+import { start } from './start.ts';
 
 interface Benchmark {
   readonly packages: readonly string[];
@@ -10,6 +11,7 @@ interface Benchmark {
 
 const benchmarks: Readonly<Record<string, Benchmark>> = {
   signalling: { packages: ['sip-tester', 'kamailio'], run: signalling },
+  start: { packages: [], run: start },
 };
 
 const [name = '', ...args] = process.argv.slice(2);
