@@ -43,14 +43,19 @@ export function checkSourceRouting(patient: Patient): Finding[] {
 export function ownAddresses({ topology, context }: Pick<Patient, 'topology' | 'context'>): OwnAddress[] {
   const devices = new Map(
     context.facts.interfaces.flatMap((nic) =>
-      nic.addresses.map((each) => [normalizeHost(each.address), { ...each, device: nic.name }] as const),
+      nic.addresses.map(
+        (each) =>
+          [normalizeHost(each.address), { ...each, device: nic.name, internal: nic.internal }] as const,
+      ),
     ),
   );
   return (topology?.interfaces ?? []).flatMap((nic) =>
     nic.addresses.flatMap(({ privateAddress, publicAddress }): OwnAddress[] => {
       const found = devices.get(normalizeHost(privateAddress));
       if (!found || scopeOf(privateAddress) === 'loopback') return [];
-      const { address, family, device, prefixLength } = found;
+      const { address, family, prefixLength } = found;
+      // What the machine has by a route of the type local, it has on no interface: the cloud says where it arrives.
+      const device = found.internal ? (nic.osName ?? found.device) : found.device;
       return [
         { address, family, device, prefixLength, ...(publicAddress !== undefined && { publicAddress }) },
       ];

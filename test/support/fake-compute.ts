@@ -3,18 +3,8 @@ import { readFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { parseArgs } from 'node:util';
+import type { ComputeProject } from './fake-compute-project.ts';
 import { gceInstance, gceProject, gceZone } from './fake-gce-document.ts';
-
-/** A project of Compute Engine, in the wire shapes of the REST API (`compute#instance` and so on). */
-export interface ComputeProject {
-  readonly instance: Readonly<Record<string, unknown>>;
-  /** Answers of `getEffectiveFirewalls` by the name of the interface. */
-  readonly effectiveFirewalls?: Readonly<Record<string, unknown>>;
-  /** By name. */
-  readonly networks?: Readonly<Record<string, unknown>>;
-  /** Permissions that the machine's account lacks. */
-  readonly denied?: readonly string[];
-}
 
 export interface ComputeFault {
   readonly status: number;

@@ -4,11 +4,11 @@ import { test } from 'node:test';
 import type { ApiMemory } from '../../../providers/gcp/api-memory.ts';
 import { discover } from '../../../providers/gcp/discover.ts';
 import type { Topology } from '../../../src/discovery/topology.ts';
-import { type ComputeProject, type FakeCompute, startFakeCompute } from '../../support/fake-compute.ts';
+import { type FakeCompute, startFakeCompute } from '../../support/fake-compute.ts';
+import { type ComputeProject, computeProject } from '../../support/fake-compute-project.ts';
 import { type FakeGce, startFakeGce } from '../../support/fake-gce.ts';
 import { fullScopes, type GceDescription, gceDocument } from '../../support/fake-gce-document.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
-import { computeProject } from './gcp-account.ts';
 import { contextOf, failureOf, NIC, os } from './gcp-machine.ts';
 
 const SILENT = { mac: NIC.mac, ip: '10.0.0.15', subnetmask: '255.255.255.0' };

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gcp } from '../../../providers/gcp.ts';
 import type { Examination, Finding } from '../../../src/discovery/finding.ts';
-import { type ComputeProject, startFakeCompute } from '../../support/fake-compute.ts';
+import { startFakeCompute } from '../../support/fake-compute.ts';
+import { type ComputeProject, computeProject } from '../../support/fake-compute-project.ts';
 import { startFakeGce } from '../../support/fake-gce.ts';
 import { fullScopes, type GceNic, gceDocument } from '../../support/fake-gce-document.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
-import { computeProject } from './gcp-account.ts';
 import { contextOf, NIC } from './gcp-machine.ts';
 
 const SECOND: GceNic = {

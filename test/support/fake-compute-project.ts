@@ -1,5 +1,15 @@
-import type { ComputeProject } from '../../support/fake-compute.ts';
-import { gceAccount, gceInstance, gceProject, gceZone } from '../../support/fake-gce-document.ts';
+import { gceAccount, gceInstance, gceProject, gceZone } from './fake-gce-document.ts';
+
+/** A project of Compute Engine, in the wire shapes of the REST API (`compute#instance` and so on). */
+export interface ComputeProject {
+  readonly instance: Readonly<Record<string, unknown>>;
+  /** Answers of `getEffectiveFirewalls` by the name of the interface. */
+  readonly effectiveFirewalls?: Readonly<Record<string, unknown>>;
+  /** By name. */
+  readonly networks?: Readonly<Record<string, unknown>>;
+  /** Permissions that the machine's account lacks. */
+  readonly denied?: readonly string[];
+}
 
 const API = `https://www.googleapis.com/compute/v1/projects/${gceProject}`;
 export const NETWORK: string = `${API}/global/networks/default`;
