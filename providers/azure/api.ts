@@ -6,6 +6,14 @@ import { serveApi } from '../../src/discovery/serve-api.ts';
 import type { ArmAnswer, ArmQuestion, ArmRefusal } from './arm-answer.ts';
 import { groupOf, interfaceNetworks, type NicShape, nicOf, prefixesOf } from './arm-shapes.ts';
 import { refusalOf, refusedCredentials } from './refusal.ts';
+import {
+  EFFECTIVE_GROUPS,
+  READ_NETWORKS,
+  READ_NICS,
+  READ_PUBLIC,
+  READ_SCALE_SET_NICS,
+  READ_SCALE_SET_PUBLIC,
+} from './rights.ts';
 
 // The program of the child process: nothing else imports the SDK, and this module is imported by nobody.
 
@@ -14,15 +22,6 @@ const MAX_NICS = 20_000;
 const AT_ONCE = 8;
 /** How often the end of a long-running operation is asked for, unless the service says otherwise. */
 const OPERATION_POLL_MS = 1000;
-
-const READ_NICS = 'Microsoft.Network/networkInterfaces/read';
-const READ_SCALE_SET_NICS =
-  'Microsoft.Compute/virtualMachineScaleSets/virtualMachines/networkInterfaces/read';
-const READ_PUBLIC = 'Microsoft.Network/publicIPAddresses/read';
-const READ_SCALE_SET_PUBLIC =
-  'Microsoft.Compute/virtualMachineScaleSets/virtualMachines/networkInterfaces/ipConfigurations/publicIPAddresses/read';
-const READ_NETWORKS = 'Microsoft.Network/virtualNetworks/read';
-const EFFECTIVE_GROUPS = 'Microsoft.Network/networkInterfaces/effectiveNetworkSecurityGroups/action';
 
 await serveApi<ArmQuestion, ArmAnswer>(async (question) => {
   const { resource, diagnosis } = question;

@@ -2,7 +2,7 @@ import type { Examination, Finding } from '../../src/discovery/finding.ts';
 import { bracket } from '../../src/net/address.ts';
 import type { ArmAddress, ArmAnswer, ArmNic, EffectiveGroup } from './arm-answer.ts';
 import type { AzureMachine } from './instance.ts';
-import { EXAMINATION_ACTION } from './rights.ts';
+import { EFFECTIVE_GROUPS } from './rights.ts';
 import { type GroupVerdict, judgeRules, type Passage } from './security-group.ts';
 
 /** Where callers, providers and their media may listen. */
@@ -69,7 +69,7 @@ function examineDoor(door: Door, machine: AzureMachine, arm: ArmAnswer): Finding
     );
   }
   if (!nic.groups) {
-    const refusal = arm.refusals.find(({ action }) => action === EXAMINATION_ACTION);
+    const refusal = arm.refusals.find(({ action }) => action === EFFECTIVE_GROUPS);
     return skip(refusal ? `${refusal.message}.` : 'The effective rules were not told.');
   }
   if (nic.groups.length === 0 && !outbound) return withoutGroup(door, nic, known);

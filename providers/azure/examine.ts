@@ -7,7 +7,7 @@ import { askArm } from './ask-arm.ts';
 import { readMetadata } from './discover.ts';
 import { examineGroups } from './examine-groups.ts';
 import type { AzureMachine } from './instance.ts';
-import { discoveryActions, EXAMINATION_ACTION, grantCommands, NETWORK_ACTION } from './rights.ts';
+import { discoveryActions, EFFECTIVE_GROUPS, grantCommands, READ_NETWORKS } from './rights.ts';
 
 /** The effective rules of one interface alone may take ten seconds. */
 const ANSWER_MS = 40_000;
@@ -71,15 +71,15 @@ function unasked(machine: AzureMachine | undefined, error: DiscoveryError): Find
 /** Each right that was put to the test. */
 function rights(machine: AzureMachine, arm: ArmAnswer): Finding[] {
   const check = 'rights';
-  const [readNics = '', readPublic = ''] = discoveryActions(machine.resource);
+  const [readNics, readPublic] = discoveryActions(machine.resource);
   const found = arm.nics.length > 0;
   const tested = [
     readNics,
     ...(arm.nics.some((nic) => nic.addresses.some(({ publicId }) => publicId !== undefined))
       ? [readPublic]
       : []),
-    ...(found ? [NETWORK_ACTION] : []),
-    ...(found && machine.resource?.scaleSet === undefined ? [EXAMINATION_ACTION] : []),
+    ...(found ? [READ_NETWORKS] : []),
+    ...(found && machine.resource?.scaleSet === undefined ? [EFFECTIVE_GROUPS] : []),
   ];
   return tested.map((action): Finding => {
     const refusal = arm.refusals.find((entry) => entry.action === action);
@@ -95,7 +95,7 @@ function rights(machine: AzureMachine, arm: ArmAnswer): Finding[] {
 }
 
 function grant(machine: AzureMachine): string {
-  return grantCommands(machine, [...discoveryActions(machine.resource), NETWORK_ACTION, EXAMINATION_ACTION]);
+  return grantCommands(machine, [...discoveryActions(machine.resource), READ_NETWORKS, EFFECTIVE_GROUPS]);
 }
 
 /** What runs, against what the Resource Manager says. */

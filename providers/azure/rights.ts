@@ -1,19 +1,24 @@
 import type { AzureMachine, VmResource } from './instance.ts';
 
-/** What discovery needs, and what the examination needs beside it. */
-export const DISCOVERY_ACTIONS: readonly string[] = [
-  'Microsoft.Network/networkInterfaces/read',
-  'Microsoft.Network/publicIPAddresses/read',
-];
-export const SCALE_SET_ACTIONS: readonly string[] = [
-  'Microsoft.Compute/virtualMachineScaleSets/virtualMachines/networkInterfaces/read',
-  'Microsoft.Compute/virtualMachineScaleSets/virtualMachines/networkInterfaces/ipConfigurations/publicIPAddresses/read',
-];
-export const NETWORK_ACTION = 'Microsoft.Network/virtualNetworks/read';
-export const EXAMINATION_ACTION = 'Microsoft.Network/networkInterfaces/effectiveNetworkSecurityGroups/action';
+export const READ_NICS = 'Microsoft.Network/networkInterfaces/read';
+export const READ_PUBLIC = 'Microsoft.Network/publicIPAddresses/read';
+/** The same for instances of uniform scale sets. */
+export const READ_SCALE_SET_NICS =
+  'Microsoft.Compute/virtualMachineScaleSets/virtualMachines/networkInterfaces/read';
+export const READ_SCALE_SET_PUBLIC =
+  'Microsoft.Compute/virtualMachineScaleSets/virtualMachines/networkInterfaces/ipConfigurations/publicIPAddresses/read';
+/** For the local networks alone. */
+export const READ_NETWORKS = 'Microsoft.Network/virtualNetworks/read';
+/** For the examination alone. */
+export const EFFECTIVE_GROUPS = 'Microsoft.Network/networkInterfaces/effectiveNetworkSecurityGroups/action';
 
-export function discoveryActions(resource: VmResource | undefined): readonly string[] {
-  return resource?.scaleSet === undefined ? DISCOVERY_ACTIONS : SCALE_SET_ACTIONS;
+/** Without these the public addresses are not found. */
+export function discoveryActions(
+  resource: VmResource | undefined,
+): readonly [readNics: string, readPublic: string] {
+  return resource?.scaleSet === undefined
+    ? [READ_NICS, READ_PUBLIC]
+    : [READ_SCALE_SET_NICS, READ_SCALE_SET_PUBLIC];
 }
 
 /** The commands that give the machine an identity with exactly these rights. */
