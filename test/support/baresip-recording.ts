@@ -14,7 +14,7 @@ export class BaresipRecording {
     this.#directory = directory;
   }
 
-  /** All audio received in the current or last call, at 8 kHz; empty before the first packet. */
+  /** All audio received in the current or last call, its first channel at 8 kHz; empty before the first packet. */
   samples(): Int16Array {
     const name = readdirSync(this.#directory)
       .filter((entry) => entry.endsWith('-dec.wav'))
@@ -23,8 +23,13 @@ export class BaresipRecording {
     if (name === undefined) return new Int16Array(0);
     const path = join(this.#directory, name);
     const bytes = existsSync(path) ? readFileSync(path) : Buffer.alloc(0);
-    const count = Math.max(0, Math.floor((bytes.length - wavHeaderLength) / 2));
-    return Int16Array.from({ length: count }, (_, index) => bytes.readInt16LE(wavHeaderLength + index * 2));
+    if (bytes.length < wavHeaderLength) return new Int16Array(0);
+    // A codec has its own rate and channels; a tone of the telephone band stays one with samples left out.
+    const step = 2 * bytes.readUInt16LE(22) * (bytes.readUInt32LE(24) / sampleRateHz);
+    const count = Math.floor((bytes.length - wavHeaderLength) / step);
+    return Int16Array.from({ length: count }, (_, index) =>
+      bytes.readInt16LE(wavHeaderLength + index * step),
+    );
   }
 
   /** The strongest tone of the last `windowMs` received; undefined for silence or no audio. */
