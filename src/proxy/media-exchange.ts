@@ -43,6 +43,8 @@ export class MediaExchange {
   /** The callee's tag; undefined while there is no dialog. */
   readonly #calleeTag: string | undefined;
   readonly #description: SessionBody | undefined;
+  /** By branch: early answers by tag, and whose was the last one. */
+  readonly #early = new Map<string, { last: string; answers: Map<string, () => unknown> }>();
   /** The branch that an offer of this request went to, inside a dialog. */
   #offeredTo: string | undefined;
 
@@ -117,10 +119,26 @@ export class MediaExchange {
     if (description && branch === undefined) body = this.#refused(response, description, receiver);
     else if (description && branch !== undefined) {
       const kind = this.#description ? 'answer' : 'offer';
-      body = this.#rewrite(call, response, description, kind, other(this.#party), branch, sender, receiver);
+      const anchored = call;
+      const answer = (): string | undefined =>
+        this.#rewrite(anchored, response, description, kind, other(this.#party), branch, sender, receiver);
+      body = answer();
+      if (status < 200 && kind === 'answer' && this.initial) this.#answeredEarly(branch, tag, answer);
+    } else if (status >= 200 && branch !== undefined && this.#early.get(branch)?.last !== tag) {
+      // Forks beyond us share the branch, and another one answered last: its media is not that of the one that won.
+      this.#early.get(branch)?.answers.get(tag)?.();
     }
+    if (status >= 200) this.#early.clear();
     if (status >= 200 && branch !== undefined) this.#settle(call, branch, tag);
     return body;
+  }
+
+  /** What an early answer said is kept until the call is answered: the 2xx need not say it again (RFC 6337 2.2). */
+  #answeredEarly(branch: string, tag: string, answer: () => unknown): void {
+    let early = this.#early.get(branch);
+    if (!early) this.#early.set(branch, (early = { last: tag, answers: new Map() }));
+    early.last = tag;
+    if (early.answers.size < maxDialogs) early.answers.set(tag, answer);
   }
 
   /** A branch of a fork ended without success. */

@@ -144,6 +144,27 @@ describe('a description that nobody can read', () => {
   });
 });
 
+describe('early answers of a fork beyond us', () => {
+  test('are those of the one that wins, though another one spoke last and the 200 says nothing', async (t) => {
+    const office = await open(t);
+    const caller = await Phone.open(t);
+    const [winner, loser] = [await Phone.open(t), await Phone.open(t)];
+    const [request] = invite(office, { body: sdp('127.0.0.1', caller.port) });
+    const early = (toTag: string, phone: Phone): SentMessage[] =>
+      respond(office, request!, { status: 183, toTag, body: sdp('127.0.0.1', phone.port) });
+    const [answer] = early('one', winner);
+    early('two', loser);
+    const port = portsOf(answer!.message.body)[0]!;
+    await office.relay.flush();
+    await caller.send(rtp('to who spoke last'), port);
+    assert.deepEqual((await loser.next()).payload, rtp('to who spoke last'));
+    respond(office, request!, { status: 200, toTag: 'one' });
+    await office.relay.flush();
+    await caller.send(rtp('to who won'), port);
+    assert.deepEqual((await winner.next()).payload, rtp('to who won'));
+  });
+});
+
 describe('a description in a multipart body', () => {
   test('is relayed, and what stands beside it is kept', async (t) => {
     const office = await open(t);
