@@ -10,10 +10,18 @@ export const gcp: Provider = {
   detect,
   discover: async (context, signal) => (await import('./gcp/discover.ts')).discover(context, signal),
   watch(context, changed, signal, known) {
-    void import('./gcp/watch.ts').then(({ watch }) => watch(context, changed, signal, known));
+    const watching = import('./gcp/watch.ts').then(({ watch }) => watch(context, changed, signal, known));
+    watching.catch((error: unknown) => {
+      context.log.warn({ provider: 'gcp', err: error }, 'the cloud is not watched');
+    });
   },
   watchNotices(context, notify, signal) {
-    void import('./gcp/notices.ts').then(({ watchNotices }) => watchNotices(context, notify, signal));
+    const watching = import('./gcp/notices.ts').then(({ watchNotices }) => {
+      watchNotices(context, notify, signal);
+    });
+    watching.catch((error: unknown) => {
+      context.log.warn({ provider: 'gcp', err: error }, 'notices are not watched');
+    });
   },
   examine: async (context, examination, signal) =>
     (await import('./gcp/examine.ts')).examine(context, examination, signal),

@@ -101,6 +101,30 @@ describe('source-routing', () => {
     assert.deepEqual(judged(checkSourceRouting(fakePatient())), ['pass 10.0.0.15', 'pass 10.0.1.15']);
   });
 
+  test('an address that a route alone gives leaves by the interface that the cloud says', () => {
+    const [first, second] = twoCards().interfaces;
+    const forwarded = { privateAddress: '203.0.113.9', provenance: 'imds' } as const;
+    const topology: Topology = {
+      ...twoCards(),
+      interfaces: [first!, { ...second!, addresses: [...second!.addresses, forwarded] }],
+    };
+    const loopback = { ...osInterface('lo', '203.0.113.9', 32), internal: true };
+    const interfaces = [osInterface('ens5', '10.0.0.15'), osInterface('ens6', '10.0.1.15'), loopback];
+    const leaving = (device: string) =>
+      checkSourceRouting(
+        fakePatient({
+          topology,
+          interfaces,
+          machine: {
+            routeFrom: (source) =>
+              main(source === '203.0.113.9' ? device : source === '10.0.0.15' ? 'ens5' : 'ens6'),
+          },
+        }),
+      );
+    assert.deepEqual(judged(leaving('ens6')), ['pass 10.0.0.15', 'pass 10.0.1.15', 'pass 203.0.113.9']);
+    assert.equal(judged(leaving('ens5'))[2], 'fail 203.0.113.9');
+  });
+
   test('warns where only neighbours get no answer', () => {
     const routeFrom = (source: string, destination: string): Route =>
       source === '10.0.0.15' && destination.startsWith('10.0.1.')

@@ -60,10 +60,11 @@ export async function startFakeCompute(
 }
 
 function answer(project: ComputeProject, url: URL, authorization: string | undefined): [number, unknown] {
-  const token = /^Bearer ya29\.([\w-]+)$/.exec(authorization ?? '')?.[1];
-  if (token === undefined)
+  if (url.pathname === '/v1/token') return [200, exchangedToken()];
+  const scopes = scopesOf(authorization);
+  if (!scopes) {
     return [401, failure(401, 'Request had invalid authentication credentials.', 'UNAUTHENTICATED')];
-  const scopes = Buffer.from(token, 'base64url').toString().split(' ');
+  }
   if (!scopes.some((scope) => ACCEPTED_SCOPES.test(scope))) {
     const message = 'Request had insufficient authentication scopes.';
     return [403, failure(403, message, 'PERMISSION_DENIED', 'ACCESS_TOKEN_SCOPE_INSUFFICIENT')];
@@ -85,7 +86,7 @@ function answer(project: ComputeProject, url: URL, authorization: string | undef
     return allowed('compute.instances.getEffectiveFirewalls', project.effectiveFirewalls?.[nic]);
   }
   if (path === 'aggregated/instances') {
-    const matches = url.searchParams.get('filter')?.includes(`"${gceInstance}"`);
+    const matches = url.searchParams.get('filter')?.includes(JSON.stringify(project.instance['name']));
     const items = {
       [`zones/${gceZone}`]: { instances: matches ? [project.instance] : [] },
       'zones/us-central1-a': { warning: { code: 'NO_RESULTS_ON_PAGE' } },
@@ -94,6 +95,23 @@ function answer(project: ComputeProject, url: URL, authorization: string | undef
   }
   const network = /^global\/networks\/([^/]+)$/.exec(path)?.[1];
   return allowed('compute.networks.get', network === undefined ? undefined : project.networks?.[network]);
+}
+
+/** A token says what it may be used for, as those of the metadata server do. */
+function scopesOf(authorization: string | undefined): string[] | undefined {
+  const [, scopes] = /^Bearer ya29\.([\w-]+)$/.exec(authorization ?? '') ?? [];
+  return scopes === undefined ? undefined : Buffer.from(scopes, 'base64url').toString().split(' ');
+}
+
+/** What the token service gives for a token of somebody else's (RFC 8693), to a workload outside Google's cloud. */
+function exchangedToken(): unknown {
+  const token = Buffer.from('https://www.googleapis.com/auth/cloud-platform').toString('base64url');
+  return {
+    access_token: `ya29.${token}`,
+    issued_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+    token_type: 'Bearer',
+    expires_in: 3600,
+  };
 }
 
 function notFound(what: string): [number, unknown] {

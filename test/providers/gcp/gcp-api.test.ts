@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
-import { test } from 'node:test';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
 import type { ApiMemory } from '../../../providers/gcp/api-memory.ts';
 import { discover } from '../../../providers/gcp/discover.ts';
 import type { Topology } from '../../../src/discovery/topology.ts';
 import { type FakeCompute, startFakeCompute } from '../../support/fake-compute.ts';
 import { type ComputeProject, computeProject } from '../../support/fake-compute-project.ts';
 import { type FakeGce, startFakeGce } from '../../support/fake-gce.ts';
-import { fullScopes, type GceDescription, gceDocument } from '../../support/fake-gce-document.ts';
+import { fullScopes, type GceDescription, gceDocument, gceProject } from '../../support/fake-gce-document.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { contextOf, failureOf, NIC, os } from './gcp-machine.ts';
 
@@ -170,6 +172,73 @@ test("who runs by the API's word is told of its failure, and not that there is n
   cloud.compute.fault = () => ({ status: 500, body: '{}' });
   const error = await failureOf(cloud.ask({ relied: true }));
   assert.equal(error.code, 'discovery.api-failed');
+});
+
+describe('without a metadata server', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'cloudsip-gcp-'));
+  after(() => rmSync(directory, { recursive: true, force: true }));
+  const keyFile = join(directory, 'key.json');
+  const tokenFile = join(directory, 'token');
+  writeFileSync(tokenFile, 'a token of another house');
+  /** A workload that is known elsewhere: its token is exchanged for one of Google's. */
+  const credentialsAt = (url: string): void =>
+    writeFileSync(
+      keyFile,
+      JSON.stringify({
+        type: 'external_account',
+        audience:
+          '//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/house',
+        subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+        token_url: `${url}/v1/token`,
+        credential_source: { file: tokenFile },
+      }),
+    );
+  const env = { GOOGLE_APPLICATION_CREDENTIALS: keyFile, GOOGLE_CLOUD_PROJECT: gceProject };
+  const name = hostname().split('.')[0]!;
+  const named = (account: ComputeProject): ComputeProject => ({
+    ...account,
+    instance: { ...account.instance, name },
+  });
+
+  test("the API is asked with credentials of one's own, for the instance of this name and address", async () => {
+    await using cloud = await cloudOf({ nics: [] }, named(ACCOUNT), env);
+    credentialsAt(cloud.compute.url);
+    cloud.gce.fault = () => ({ status: 403 });
+    const { interfaces, notes } = await cloud.ask();
+    assert.deepEqual(interfaces, [
+      {
+        mac: NIC.mac,
+        osName: 'ens4',
+        id: 'nic0',
+        addresses: [{ privateAddress: '10.0.0.15', publicAddress: '203.0.113.5', provenance: 'api' }],
+        subnets: [],
+      },
+    ]);
+    assert.match(
+      notes?.[0] ?? '',
+      /gave no answer \(discovery\.metadata-forbidden\), so all of this is from the Compute API/,
+    );
+    assert.match(cloud.compute.requests.at(-1)!, /projects\/lab-project\/aggregated\/instances\?/);
+  });
+
+  test('another instance of that name is not taken for this one', async () => {
+    const other = named(computeProject([{ address: '10.9.9.9', external: '203.0.113.66' }]));
+    await using cloud = await cloudOf({ nics: [] }, other, env);
+    credentialsAt(cloud.compute.url);
+    cloud.gce.fault = () => ({ status: 403 });
+    const error = await failureOf(cloud.ask());
+    assert.match(
+      error.message,
+      /came 403.* The Compute API gave no answer either: .*one of this machine's addresses, came 1 of that name without it/,
+    );
+  });
+
+  test("without credentials the error is the metadata server's", async () => {
+    await using cloud = await cloudOf({ nics: [] });
+    cloud.gce.fault = () => ({ status: 403 });
+    assert.equal((await failureOf(cloud.ask())).code, 'discovery.metadata-forbidden');
+    assert.deepEqual(cloud.compute.requests, []);
+  });
 });
 
 test('an endpoint that is none is refused with its name', async () => {
