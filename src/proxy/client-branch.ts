@@ -1,8 +1,8 @@
 import type { Endpoint } from '../net/address.ts';
-import type { Timer } from '../net/clock.ts';
 import type { Message } from '../sip/message/message.ts';
 import type { ClientTransaction, ClientTransactionUser } from '../sip/transaction/client-transaction.ts';
 import { buildCancel } from '../sip/transaction/hop-by-hop.ts';
+import { SingleTimer, type TimerOwner } from '../sip/transaction/timer-queues.ts';
 import { writeForwardedRequest } from './forward-request.ts';
 import { type Egress, egressTo, type Forwarding, newBranch } from './forwarding.ts';
 import { type NextHop, nextHop } from './loose-route.ts';
@@ -48,13 +48,13 @@ const maxAttempts = 4;
 const noRewrites: RecordRoutePair['rewrites'] = [];
 
 /** One branch of a response context: one target, tried at one address after the other. */
-export class ClientBranch implements ClientTransactionUser {
+export class ClientBranch implements ClientTransactionUser, TimerOwner {
   readonly target: Target;
   /** Names the branch to the media anchor; stays the same over all attempts. */
   readonly mediaBranch: string;
   receiver: HopSide | undefined;
   recordRouteRewrites: RecordRoutePair['rewrites'] = noRewrites;
-  /** The final response, or the status that stands for it. */
+  /** The final response; of one that was forwarded, or is not there, the status. */
   final: Message | number | undefined;
   /** Why we ended the branch ourselves, where the caller is told more than a status. */
   refusal: Refusal | undefined;
@@ -73,7 +73,8 @@ export class ClientBranch implements ClientTransactionUser {
   #egress: Egress | undefined;
   #provisional = false;
   #cancelled = false;
-  #timer: Timer | undefined;
+  /** Timer C, and once the branch is cancelled the wait for its end. */
+  #timer: SingleTimer | undefined;
 
   constructor(
     owner: BranchOwner,
@@ -132,7 +133,7 @@ export class ClientBranch implements ClientTransactionUser {
       this.#end(487);
       return;
     }
-    this.#startTimer(() => this.#end(487), cancelledMs);
+    this.#startTimer(cancelledMs);
     if (this.#provisional) this.#sendCancel();
   }
 
@@ -149,8 +150,7 @@ export class ClientBranch implements ClientTransactionUser {
           this.#provisional = true;
           if (this.#cancelled) this.#sendCancel();
         }
-        if (!this.#cancelled && (status > 100 || this.#timer === undefined))
-          this.#startTimer(this.#timerC, timerCMs);
+        if (!this.#cancelled && (status > 100 || this.#timer === undefined)) this.#startTimer(timerCMs);
       }
       if (status > 100) this.#owner.branchResponse(this, response);
       return;
@@ -160,7 +160,8 @@ export class ClientBranch implements ClientTransactionUser {
       this.#tryNext();
       return;
     }
-    this.final = response;
+    // A 2xx goes on at once: nobody asks for it again, and its text would stay as long as the transaction.
+    this.final = status < 300 ? status : response;
     this.#release();
     this.#owner.branchResponse(this, response);
   }
@@ -282,19 +283,20 @@ export class ClientBranch implements ClientTransactionUser {
     );
   }
 
-  readonly #timerC = (): void => {
+  timerFired(): void {
     // RFC 3261 16.8: with a provisional response the branch is cancelled, without one it is as if 408 had come.
-    if (this.#provisional) this.cancel();
+    if (this.#cancelled) this.#end(487);
+    else if (this.#provisional) this.cancel();
     else this.#end(408);
-  };
+  }
 
-  #startTimer(callback: () => void, delayMs: number): void {
-    this.#stopTimer();
-    this.#timer = this.#forwarding.clock.schedule(callback, delayMs);
+  #startTimer(delayMs: number): void {
+    this.#timer ??= new SingleTimer(this);
+    this.#forwarding.layer.queues.start(this.#timer, delayMs);
   }
 
   #stopTimer(): void {
-    if (this.#timer !== undefined) this.#forwarding.clock.cancel(this.#timer);
+    if (this.#timer !== undefined) this.#forwarding.layer.queues.stop(this.#timer);
     this.#timer = undefined;
   }
 

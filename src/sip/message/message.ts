@@ -1,4 +1,4 @@
-import { isSpace, isToken, parseInteger, trimEnd } from './grammar.ts';
+import { isNameAt, isSpace, isToken, parseInteger, trimEnd } from './grammar.ts';
 import { CALL_ID, CONTENT_LENGTH, CSEQ, FROM, headerId, MAX_FORWARDS, OTHER, TO, VIA } from './header-id.ts';
 import { type NameAddr, parseNameAddr } from './name-addr.ts';
 import { paramValue } from './params.ts';
@@ -336,7 +336,10 @@ function requestLine(line: string): StartLine | undefined {
 }
 
 function statusLine(line: string): StartLine | undefined {
-  const match = /^SIP\/2\.0 ([1-6]\d\d)(?: |$)/i.exec(line);
-  if (!match) return undefined;
-  return { method: '', requestUri: '', status: Number(match[1]), version: '2.0', defect: undefined };
+  // SIP-Version is case-insensitive (RFC 3261 7.1).
+  if (!isNameAt(line, 0, 'sip/2.0 ')) return undefined;
+  const status = line.length < 11 ? undefined : parseInteger(line.slice(8, 11), 699);
+  if (status === undefined || status < 100) return undefined;
+  if (line.length > 11 && line.charCodeAt(11) !== 0x20) return undefined;
+  return { method: '', requestUri: '', status, version: '2.0', defect: undefined };
 }

@@ -1,4 +1,4 @@
-import { findOutside, isToken, quotedEnd, skipSpace } from './grammar.ts';
+import { findOutside, isSpace, isToken, quotedEnd, skipSpace } from './grammar.ts';
 
 /** A `name-addr` or `addr-spec` with the parameters of its header field (RFC 3261 20.10, 20.20, 20.39). */
 export interface NameAddr {
@@ -31,15 +31,25 @@ export function parseNameAddr(value: string): NameAddr | undefined {
     // Without brackets everything behind the first semicolon belongs to the header (RFC 3261 20).
     const semicolon = findOutside(value, 0x3b, i, end);
     const uri = value.slice(i, semicolon).trim();
-    if (uri === '' || /[\s,?<>"]/.test(uri)) return undefined;
+    if (uri === '' || holds(uri, ',?<>"')) return undefined;
     return { displayName: '', uri, params: value.slice(semicolon).trim() };
   }
   const displayName = value.slice(i, open).trim();
   const close = value.indexOf('>', open);
   if (close < 0) return undefined;
   const uri = value.slice(open + 1, close);
-  if (uri === '' || /[\s<"]/.test(uri)) return undefined;
+  if (uri === '' || holds(uri, '<"')) return undefined;
   i = skipSpace(value, close + 1, end);
   if (i < end && value.charCodeAt(i) !== 0x3b) return undefined;
   return { displayName, uri, params: value.slice(i).trim() };
+}
+
+/** Whether `text` holds white space or one of `chars`. A loop, since the way into a regular expression is longer. */
+function holds(text: string, chars: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (isSpace(code) || code === 0x0b || code === 0x0c || code === 0xa0) return true;
+    if (chars.includes(text[i]!)) return true;
+  }
+  return false;
 }

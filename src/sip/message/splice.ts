@@ -1,12 +1,19 @@
 import type { Message } from './message.ts';
 
+interface Edit {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
 /**
  * Edits of one received message, written out once: what no splice touches goes out byte for byte as it came
  * in. Splices are given in any order and must not overlap.
  */
 export class Splices {
   readonly #message: Message;
-  readonly #edits: { start: number; end: number; text: string; order: number }[] = [];
+  /** In the order of their places; what is inserted at an offset goes before what is replaced from there on. */
+  readonly #edits: Edit[] = [];
   #startLine: string | undefined;
   #body: string | undefined;
 
@@ -22,7 +29,16 @@ export class Splices {
 
   /** Replaces [start, end) of the message text. */
   replace(start: number, end: number, text: string): this {
-    this.#edits.push({ start, end, text, order: this.#edits.length });
+    const edits = this.#edits;
+    // A handful, mostly given in their order: put in place at once instead of sorted in the end.
+    let n = edits.length;
+    while (
+      n > 0 &&
+      (edits[n - 1]!.start > start || (edits[n - 1]!.start === start && edits[n - 1]!.end > end))
+    )
+      n--;
+    if (n === edits.length) edits.push({ start, end, text });
+    else edits.splice(n, 0, { start, end, text });
     return this;
   }
 
@@ -45,8 +61,6 @@ export class Splices {
   toString(): string {
     const { text, headersStart, bodyStart, bodyEnd } = this.#message;
     const edits = this.#edits;
-    // What is inserted at an offset goes before what is replaced from there on.
-    if (edits.length > 1) edits.sort((a, b) => a.start - b.start || a.end - b.end || a.order - b.order);
     let out = this.#startLine === undefined ? text.slice(0, headersStart) : `${this.#startLine}\r\n`;
     let at = headersStart;
     for (const edit of edits) {

@@ -1,5 +1,8 @@
 import type { Clock, Timer } from '../../net/clock.ts';
 
+/** How late a timer may fire, as a part of its own time: half a second where that is 32 s. */
+const patience = 1 / 64;
+
 /** What a timer belongs to. */
 export interface TimerOwner {
   timerFired(timer: SingleTimer): void;
@@ -92,8 +95,10 @@ export class TimerQueues {
       this.stop(timer);
       timer.fire();
     }
-    // The clock timer was for the one that was first then; it may have been stopped since.
+    // The clock timer was for the one that was first then; it may have been stopped since. Those that are due next
+    // wait for some company: thousands of transactions end one after the other, and none of them minds the time.
     const first = head.next!;
-    if (first !== head) queue.clockTimer ??= this.#schedule(queue, first.due - now);
+    if (first !== head)
+      queue.clockTimer ??= this.#schedule(queue, Math.max(first.due - now, queue.delayMs * patience));
   }
 }

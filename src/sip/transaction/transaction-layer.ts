@@ -44,7 +44,8 @@ export interface TransactionCounters {
 export class TransactionLayer {
   readonly #servers = new Map<string, ServerTransaction>();
   readonly #clients = new Map<string, ClientTransaction>();
-  readonly #queues: TimerQueues;
+  /** Timers of a transaction's user, beside those of the transactions. */
+  readonly queues: TimerQueues;
   readonly #user: TransactionUser;
   readonly #maxServers: number;
   readonly #serverContext;
@@ -61,8 +62,8 @@ export class TransactionLayer {
     const { clock, timers = rfcTimers } = options;
     this.#user = options.user;
     this.#maxServers = options.maxServerTransactions ?? 500_000;
-    this.#queues = new TimerQueues(clock);
-    const queues = this.#queues;
+    const queues = new TimerQueues(clock);
+    this.queues = queues;
     this.#serverContext = {
       queues,
       timers,
@@ -92,7 +93,7 @@ export class TransactionLayer {
 
   /** Retransmissions and ends that are due some time. */
   get pendingTimers(): number {
-    return this.#queues.pending;
+    return this.queues.pending;
   }
 
   /** The entry for transports. */
