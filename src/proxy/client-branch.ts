@@ -49,7 +49,6 @@ const noRewrites: RecordRoutePair['rewrites'] = [];
 
 /** One branch of a response context: one target, tried at one address after the other. */
 export class ClientBranch implements ClientTransactionUser, TimerOwner {
-  readonly target: Target;
   /** Names the branch to the media anchor; stays the same over all attempts. */
   readonly mediaBranch: string;
   receiver: HopSide | undefined;
@@ -62,6 +61,8 @@ export class ClientBranch implements ClientTransactionUser, TimerOwner {
   readonly #forwarding: Forwarding;
   /** Until the branch has ended: what stays for retransmitted 2xx responses is small. */
   #request: ForwardableRequest | undefined;
+  /** As long as the request. */
+  #target: Target | undefined;
   readonly #isInvite: boolean;
   #endpoints: readonly Endpoint[] = [];
   #routeSet: readonly string[] = [];
@@ -86,13 +87,13 @@ export class ClientBranch implements ClientTransactionUser, TimerOwner {
     this.#owner = owner;
     this.#forwarding = forwarding;
     this.#request = request;
-    this.target = target;
+    this.#target = target;
     this.mediaBranch = mediaBranch;
     this.#isInvite = request.message.method === 'INVITE';
   }
 
   start(): void {
-    const { target } = this;
+    const target = this.#target!;
     this.#routeSet = this.#routes();
     const hop = nextHop(target, this.#routeSet);
     if (!hop) {
@@ -180,8 +181,9 @@ export class ClientBranch implements ClientTransactionUser, TimerOwner {
   /** The rest of the route set: the target's own Path, then what the request came with. */
   #routes(): readonly string[] {
     const { routes } = this.#request!;
-    if (this.target.routes.length === 0) return routes;
-    return routes.length === 0 ? this.target.routes : [...this.target.routes, ...routes];
+    const own = this.#target!.routes;
+    if (own.length === 0) return routes;
+    return routes.length === 0 ? own : [...own, ...routes];
   }
 
   #hasNext(): boolean {
@@ -196,7 +198,7 @@ export class ClientBranch implements ClientTransactionUser, TimerOwner {
     }
     const request = this.#request!;
     const { sender, message } = request;
-    const egress = egressTo(this.#forwarding, endpoint, sender.listener, this.target.listener);
+    const egress = egressTo(this.#forwarding, endpoint, sender.listener, this.#target!.listener);
     if (!egress) {
       this.#forwarding.log.debug(
         { destination: endpoint.address },
@@ -237,7 +239,7 @@ export class ClientBranch implements ClientTransactionUser, TimerOwner {
     const request = this.#request!;
     const { message, sender, topVia, removeLines } = request;
     const { sentBy, listener } = egress;
-    this.#calleeFlow = this.target.ours ? endpoint : this.target.flow;
+    this.#calleeFlow = this.#target!.ours ? endpoint : this.#target!.flow;
     const cookie = request.cookieParams(this.#calleeFlow);
     let recordRoutes: readonly string[] = [];
     if (cookie !== undefined) {
@@ -254,7 +256,7 @@ export class ClientBranch implements ClientTransactionUser, TimerOwner {
     }
     const hop = this.#hop!;
     const rewriteRoutes =
-      request.routesChanged || this.target.routes.length > 0 || hop.routes !== this.#routeSet;
+      request.routesChanged || this.#target!.routes.length > 0 || hop.routes !== this.#routeSet;
     return writeForwardedRequest(message, {
       requestUri: hop.requestUri,
       via: `SIP/2.0/UDP ${sentBy.host}:${sentBy.port};rport;branch=${branch}`,
@@ -303,6 +305,7 @@ export class ClientBranch implements ClientTransactionUser, TimerOwner {
   #release(): void {
     this.#stopTimer();
     this.#request = undefined;
+    this.#target = undefined;
     this.#transaction = undefined;
     this.#egress = undefined;
     this.#hop = undefined;
