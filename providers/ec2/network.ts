@@ -1,4 +1,5 @@
-import { DiscoveryError, quoted } from '../../src/discovery/discovery-error.ts';
+import { checkedMac, garbled } from '../../src/discovery/checked-values.ts';
+import { quoted } from '../../src/discovery/discovery-error.ts';
 import type { AddressMapping, NetworkInterface, Topology } from '../../src/discovery/topology.ts';
 import { familyOf, normalizeHost } from '../../src/net/address.ts';
 import { parseCidr } from '../../src/net/cidr.ts';
@@ -23,7 +24,7 @@ interface RankedInterface {
 /** Reads every network interface of the instance (EC2 user guide, "Instance metadata categories"). */
 export async function readNetwork(imds: Imds, osInterfaces: readonly OsInterface[]): Promise<Topology> {
   const [primaryMac, list] = await Promise.all([imds.get('mac'), imds.get(MACS)]);
-  const macs = lines(list).map((line) => macOf(line, imds.url(MACS)));
+  const macs = lines(list).map((line) => checkedMac(line.replace(/\/$/, ''), imds.url(MACS)));
   if (macs.length === 0 || macs.length > MAX_INTERFACES) {
     throw garbled(imds.url(MACS), `1 to ${MAX_INTERFACES} network interfaces`, `${macs.length} of them`);
   }
@@ -179,19 +180,6 @@ function checked(line: string, kind: Kind, url: string): string {
     return `${normalizeHost(address!)}/${prefix}`;
   }
   throw garbled(url, kind === 'CIDR' ? 'a CIDR' : `an ${kind}`, quoted(line));
-}
-
-function macOf(line: string, url: string): string {
-  const mac = line.replace(/\/$/, '').toLowerCase();
-  if (/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(mac)) return mac;
-  throw garbled(url, 'a MAC address', quoted(line));
-}
-
-function garbled(url: string, expected: string, came: string): DiscoveryError {
-  return new DiscoveryError(
-    'discovery.metadata-garbled',
-    `GET ${url}: expected ${expected}, came ${came}. Check that the answer is from the EC2 metadata service.`,
-  );
 }
 
 function lines(text: string | undefined): string[] {

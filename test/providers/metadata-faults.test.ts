@@ -108,20 +108,24 @@ for (const [name, model] of Object.entries(cloudModels) as [string, CloudModel][
       });
     }
 
-    test('never answers', async () => {
-      await using cloud = await startFakeCloud(model.documents, model.gate?.().gate);
-      const clock = new ManualClock();
-      const asked = Promise.withResolvers<void>();
-      cloud.fault = () => {
-        asked.resolve();
-        return 'hang';
-      };
-      const discovery = provider.discover(contextOf(cloud, clock), signal);
-      await asked.promise;
-      clock.advance(5000);
-      await assert.rejects(discovery, { code: 'discovery.metadata-timeout' });
-      assert.equal(clock.pending, 0);
-    });
+    for (const [what, fault] of [
+      ['never answers', 'hang'],
+      ['begins to answer and never ends', 'slow'],
+    ] as const)
+      test(what, async () => {
+        await using cloud = await startFakeCloud(model.documents, model.gate?.().gate);
+        const clock = new ManualClock();
+        const asked = Promise.withResolvers<void>();
+        cloud.fault = () => {
+          asked.resolve();
+          return fault;
+        };
+        const discovery = provider.discover(contextOf(cloud, clock), signal);
+        await asked.promise;
+        clock.advance(5000);
+        await assert.rejects(discovery, { code: 'discovery.metadata-timeout' });
+        assert.equal(clock.pending, 0);
+      });
 
     test('is given up when cloudsip stops', async () => {
       await using cloud = await startFakeCloud(model.documents, model.gate?.().gate);

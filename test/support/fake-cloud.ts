@@ -17,8 +17,8 @@ export interface CloudRequest {
   readonly headers: IncomingMessage['headers'];
 }
 
-/** An answer of one's own, no answer, a closed connection, or half an answer. */
-export type CloudFault = CloudReply | 'hang' | 'reset' | 'cut';
+/** An answer of one's own, no answer, a closed connection, half an answer, or half of one and no end. */
+export type CloudFault = CloudReply | 'hang' | 'reset' | 'cut' | 'slow';
 
 /** What a cloud's service asks for before it answers: tokens, headers. Undefined lets the request through. */
 export type Gate = (request: CloudRequest) => CloudReply | undefined;
@@ -73,6 +73,9 @@ function send(reply: CloudFault, response: ServerResponse): void {
   if (reply === 'hang') return;
   if (reply === 'reset') {
     response.socket?.destroy();
+  } else if (reply === 'slow') {
+    response.writeHead(200, { 'Content-Length': '1000' });
+    response.write('{"interfaces": [');
   } else if (reply === 'cut') {
     response.writeHead(200, { 'Content-Length': '1000' });
     response.write('{"interfaces": [', () => response.socket?.destroy());
