@@ -25,7 +25,7 @@ export function judgeSightings(
   }
   for (const [publicAddress, addresses] of behind) {
     if (addresses.length < 2) continue;
-    const why = `${addresses.join(' and ')} are both seen as ${publicAddress}`;
+    const why = `${addresses.join(' and ')} are seen as one address, ${publicAddress}`;
     for (const address of addresses) verdicts.set(address, { kind: 'shared', why });
   }
   return verdicts;
@@ -53,7 +53,7 @@ function judge(sighting: StunSighting, servers: readonly string[]): StunVerdict 
   }
   const { address, port } = first.mapped;
   if (port !== localPort) {
-    return { kind: 'shared', why: `port ${localPort} is seen as port ${port}` };
+    return { kind: 'shared', why: `port ${localPort} is seen as ${formatEndpoint(first.mapped)}` };
   }
   if (address === privateAddress) return { kind: 'none' };
   if (!isReachable(address))

@@ -38,7 +38,11 @@ for (const [what, seen, why] of [
     ['203.0.113.5', '203.0.113.6'],
     /a:1 sees 203\.0\.113\.5:40000, b:2 sees 203\.0\.113\.6/,
   ],
-  ['another port for both', ['203.0.113.5#1024', '203.0.113.5#1024'], /port 40000 is seen as port 1024/],
+  [
+    'another port for both',
+    ['203.0.113.5#1024', '203.0.113.5#1024'],
+    /port 40000 is seen as 203\.0\.113\.5:1024/,
+  ],
   [
     'an address of another private network',
     ['192.168.1.1', '192.168.1.1'],
@@ -64,7 +68,7 @@ test('two private addresses behind one public', () => {
   )) {
     assert.deepEqual(verdict, {
       kind: 'shared',
-      why: '10.0.0.2 and 10.0.0.3 are both seen as 203.0.113.5',
+      why: '10.0.0.2 and 10.0.0.3 are seen as one address, 203.0.113.5',
     });
   }
 });
