@@ -52,7 +52,7 @@ function examineDetection(provider: Provider, facts: MachineFacts): Finding {
       }
     }
     if (provider.name === 'local' || !provider.detect(STRANGE_MACHINES[0]!)) {
-      return { check, verdict: 'pass', evidence: 'detect answers at once, for strange machines too.' };
+      return { check, verdict: 'pass', evidence: 'It answers at once, for strange machines too.' };
     }
   } catch (error) {
     const remedy = 'Every fact may be missing: write dmi["sys_vendor"] === "…".';
@@ -79,7 +79,7 @@ async function examineDiscovery(
     const problems = topologyProblems(topology, provider.name);
     if (problems.length === 0) {
       const addresses = topology.interfaces.reduce((sum, nic) => sum + nic.addresses.length, 0);
-      const evidence = `discover gave ${topology.interfaces.length} interfaces with ${addresses} addresses in ${ms} ms.`;
+      const evidence = `It gave ${topology.interfaces.length} interfaces with ${addresses} addresses in ${ms} ms.`;
       return { finding: { check, verdict: 'pass', evidence }, topology };
     }
     const evidence = `discover gave a topology that cannot be used: ${problems.slice(0, 5).join('; ')}.`;
@@ -165,7 +165,7 @@ async function examineStop(
       };
     }
   }
-  return { check, verdict: 'pass', evidence: 'discover ends when its signal is aborted.' };
+  return { check, verdict: 'pass', evidence: 'Asking ends when its signal is aborted.' };
 }
 
 async function examineWatch(
@@ -197,7 +197,7 @@ async function examineWatch(
     return {
       check,
       verdict: 'pass',
-      evidence: 'watch ends when its signal is aborted, and leaves no timer.',
+      evidence: 'It ends when its signal is aborted, and leaves no timer.',
     };
   }
   return {
