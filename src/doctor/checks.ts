@@ -7,6 +7,7 @@ import { checkConfiguration } from './configuration-warnings.ts';
 import { checkDetection } from './detection.ts';
 import { checkFileDescriptors } from './file-descriptors.ts';
 import { checkHairpin } from './hairpin.ts';
+import { checkKernelForwarding } from './kernel-forwarding.ts';
 import { checkListenerPorts } from './listener-ports.ts';
 import { checkMetadata } from './metadata.ts';
 import { checkMtu } from './mtu.ts';
@@ -34,6 +35,7 @@ export const checks: readonly Check[] = [
   { name: 'rtp-ports', run: checkRtpPorts },
   { name: 'listener-port', run: checkListenerPorts },
   { name: 'system-calls', run: checkSystemCalls },
+  { name: 'kernel-forwarding', run: checkKernelForwarding },
   { name: 'file-descriptors', run: checkFileDescriptors },
   { name: 'state-directory', run: checkStateDirectory },
 ];

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { checkFileDescriptors } from '../../src/doctor/file-descriptors.ts';
 import { checkHairpin } from '../../src/doctor/hairpin.ts';
+import { checkKernelForwarding } from '../../src/doctor/kernel-forwarding.ts';
 import { checkListenerPorts } from '../../src/doctor/listener-ports.ts';
 import { readOpenSockets } from '../../src/doctor/open-sockets.ts';
 import { checkRtpPorts } from '../../src/doctor/rtp-ports.ts';
@@ -244,6 +245,25 @@ describe('hairpin', () => {
     );
     assert.deepEqual(judged(findings), ['skip 203.0.113.5']);
     assert.match(findings[0]!.evidence, /^10\.0\.0\.15:20000 could not be used for a try: /);
+  });
+});
+
+describe('kernel-forwarding', () => {
+  const check = (media: string, uid = process.getuid!()): string => {
+    const [finding] = checkKernelForwarding(fakePatient({ configuration: { media }, machine: { uid } }));
+    return `${finding!.verdict}: ${finding!.evidence}`;
+  };
+  const open = (): number => readdirSync('/proc/self/fd').length;
+
+  test('tries the program where it is wanted, keeps nothing open, and never spoils what works in another way', () => {
+    const before = open();
+    assert.match(
+      check('auto'),
+      /^pass: (User \d+ may have settled media forwarded in the kernel \((TCX|XDP)\)\.|.* Media is forwarded in user space\.)$/,
+    );
+    assert.match(check('kernel'), process.getuid!() === 0 ? /^(pass|fail)/ : /^(pass|skip)/);
+    assert.equal(open(), before);
+    assert.equal(check('off'), 'skip: Not wanted: the configuration says off.');
   });
 });
 
