@@ -43,9 +43,9 @@ describe('cloudsip doctor and the account of a machine of EC2', needsRoot, () =>
     assert.deepEqual(
       groups.map(({ subject, verdict }) => `${verdict} ${subject?.replace(/eni-\w+/, 'ENI')}`),
       [
-        'pass udp 10.0.0.15:5060',
-        'pass udp 10.0.0.16:5060',
-        'pass udp 10.0.1.15:5060',
+        'pass udp:10.0.0.15:5060',
+        'pass udp:10.0.0.16:5060',
+        'pass udp:10.0.1.15:5060',
         'pass rtp ENI IPv4',
         'pass rtp ENI IPv4',
       ],
@@ -56,9 +56,9 @@ describe('cloudsip doctor and the account of a machine of EC2', needsRoot, () =>
   test('finds that the group does not let SIP in', async () => {
     const diagnosis = await diagnoseWith(without(ports.sip));
     assert.deepEqual(diagnosis.bad, [
-      'security-group udp 10.0.0.15:5060',
-      'security-group udp 10.0.0.16:5060',
-      'security-group udp 10.0.1.15:5060',
+      'security-group udp:10.0.0.15:5060',
+      'security-group udp:10.0.0.16:5060',
+      'security-group udp:10.0.1.15:5060',
     ]);
     assert.equal(diagnosis.exitCode, 1);
     const { evidence, remedy = '' } = diagnosis.findings.find(({ verdict }) => verdict === 'fail')!;
