@@ -15,7 +15,7 @@ export interface AskEc2Options {
  * Asks the EC2 API about this machine's interfaces: by the instance's id, or by their MACs where the id is not
  * known. Rejects with a `DiscoveryError` where there is no answer at all; refusals of calls stand in the answer.
  */
-export function askEc2(
+export async function askEc2(
   context: DiscoveryContext,
   { region, instanceId }: MachinePlace,
   { diagnosis, signal, timeoutMs }: AskEc2Options,

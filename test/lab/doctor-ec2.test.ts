@@ -6,7 +6,8 @@ import type { FakeEc2Document } from '../support/fake-ec2-api.ts';
 import { needsRoot } from '../support/privileged.ts';
 import { buildLab } from './build-lab.ts';
 import { cloud } from './cloud.ts';
-import { type Diagnosis, diagnose, ec2ApiEnvironment, ec2Truth, startEc2Api } from './doctor-machine.ts';
+import { type Diagnosis, diagnose } from './doctor-machine.ts';
+import { apiEnvironment, ec2Truth, startEc2Api } from './ec2-cloud.ts';
 import type { Lab } from './lab.ts';
 import type { LabMetadata } from './lab-metadata.ts';
 
@@ -26,7 +27,7 @@ describe('cloudsip doctor and the account of a machine of EC2', needsRoot, () =>
   /** With this account in place of the true one. */
   const diagnoseWith = (change: (truth: FakeEc2Document) => FakeEc2Document): Promise<Diagnosis> => {
     api.replace(change(ec2Truth(lab)));
-    return diagnose(lab.host('vm'), [], { env: ec2ApiEnvironment });
+    return diagnose(lab.host('vm'), [], { env: apiEnvironment });
   };
   const without =
     (port: number) =>

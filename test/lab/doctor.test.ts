@@ -6,14 +6,8 @@ import { runCloudsip, startCloudsip } from '../support/cloudsip.ts';
 import { needsRoot } from '../support/privileged.ts';
 import { buildLab } from './build-lab.ts';
 import { cloud } from './cloud.ts';
-import {
-  type Diagnosis,
-  diagnose as diagnoseHost,
-  ec2ApiEnvironment as env,
-  findingOf,
-  startEc2Api,
-  verdicts,
-} from './doctor-machine.ts';
+import { type Diagnosis, diagnose as diagnoseHost, findingOf, verdicts } from './doctor-machine.ts';
+import { apiEnvironment as env, startEc2Api } from './ec2-cloud.ts';
 import type { Lab } from './lab.ts';
 import type { LabHost } from './lab-host.ts';
 import type { Topology } from './topology.ts';
