@@ -115,16 +115,14 @@ export function askCompute(
     addresses: own.map(({ address }) => address).filter((address) => familyOf(address) === 'ipv4'),
     diagnosis,
   };
+  const endpoint = metadataEndpoint(env);
   // The token comes from the metadata server, and that one is never behind a proxy.
-  const direct = [
-    env['NO_PROXY'] ?? env['no_proxy'],
-    new URL(metadataEndpoint(env)).hostname,
-    '169.254.169.254',
-  ];
+  const direct = [env['NO_PROXY'] ?? env['no_proxy'], new URL(endpoint).hostname, '169.254.169.254'];
   const noProxy = direct.filter((host) => host).join(',');
   return askApi<GcpAnswer>(new URL('./api.ts', import.meta.url), question, {
     clock,
     signal,
-    env: { ...env, NO_PROXY: noProxy, no_proxy: noProxy },
+    // With an address for it the SDK does not ask the DNS for the metadata server's name as well.
+    env: { ...env, GCE_METADATA_HOST: new URL(endpoint).host, NO_PROXY: noProxy, no_proxy: noProxy },
   });
 }
