@@ -56,7 +56,8 @@ export function answerStun(request: Buffer, source: Endpoint, ice: IceCredential
     if (type === attribute.username) username = request.toString('latin1', value, value + length);
     else if (type === attribute.useCandidate) nominated = true;
     else if (type === attribute.messageIntegrity) {
-      if (length !== integrityBytes) return undefined;
+      // The name first: whoever was told nothing does not make us compute (RFC 8445 7.2.2).
+      if (length !== integrityBytes || !username?.startsWith(`${ice.ufrag}:`)) return undefined;
       const expected = integrity(request.subarray(0, at), ice.password);
       if (!timingSafeEqual(expected, request.subarray(value, value + length))) return undefined;
       // What follows the integrity is not covered by it (RFC 8489 14.5).
@@ -64,7 +65,7 @@ export function answerStun(request: Buffer, source: Endpoint, ice: IceCredential
     }
     at = value + ((length + 3) & ~3);
   }
-  if (!proved || !username?.startsWith(`${ice.ufrag}:`)) return undefined;
+  if (!proved) return undefined;
   return { response: success(request.subarray(8, headerBytes), source, ice.password), nominated };
 }
 
