@@ -108,6 +108,13 @@ export class MediaLeg {
     return this.offered[index] ?? this.pairs[index];
   }
 
+  /** A pair for an offer that is not answered yet; one of an offer before it, on another address, is closed. */
+  offerPair(index: number, pair: PortPair): void {
+    const before = this.offered[index];
+    if (before) this.#closePair(before);
+    this.offered[index] = pair;
+  }
+
   /** Offered pairs take their places; those before, on other addresses, are closed. */
   acceptOffered(): void {
     this.offered.forEach((pair, index) => {

@@ -239,7 +239,7 @@ export class RelayedSession implements MediaSession, Listened {
       for (const { pair } of opened) pair.close();
       throw error;
     }
-    for (const { leg, index, pair } of opened) leg.offered[index] = pair;
+    for (const { leg, index, pair } of opened) leg.offerPair(index, pair);
     if (!this.#answered.has(branch)) {
       caller.acceptOffered();
       callee.acceptOffered();
