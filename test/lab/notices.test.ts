@@ -4,6 +4,7 @@ import { type ImdsTree, imdsDocument } from '../support/fake-imds-document.ts';
 import { needsRoot } from '../support/privileged.ts';
 import { azureCloud } from './azure-cloud.ts';
 import { ask, begins, type Desk, endsInPeace, openDesk } from './drain-desk.ts';
+import { gcpCloud } from './gcp-cloud.ts';
 import { describeMachine } from './lab-metadata.ts';
 
 const given = 'the cloud gives notice';
@@ -158,5 +159,37 @@ describe('an event that Azure schedules leads to the drain', needsRoot, () => {
     await cloudsip.logged('the cloud takes its notice back');
     assert.match(await ask(office, 'OPTIONS'), /^SIP\/2\.0 200 /);
     await endsInPeace(desk, async () => say('Reboot', 100_000));
+  });
+});
+
+describe('a notice of Google Compute Engine leads to the drain', needsRoot, () => {
+  let desk: Desk;
+  before(async () => {
+    desk = await openDesk({ cloud: gcpCloud });
+  });
+  after(() => desk.office[Symbol.asyncDispose]());
+
+  const say = (told: { preempted?: string; maintenanceEvent?: string }): void => {
+    const { lab, metadata } = desk.office;
+    metadata.replace({ ...gcpCloud.describe(lab, 'vm'), ...told });
+  };
+
+  test('a preemption', async () => {
+    await endsInPeace(desk, async () => say({ preempted: 'TRUE' }));
+    assert.equal(desk.office.cloudsip.log.find(({ msg }) => msg === given)?.['kind'], 'termination');
+  });
+
+  test('a live migration is no reason, a maintenance that stops the machine is', async () => {
+    const { office } = desk;
+    say({});
+    await office.restart();
+    const { cloudsip } = office;
+    say({ maintenanceEvent: 'MIGRATE_ON_HOST_MAINTENANCE' });
+    await cloudsip.logged('the cloud gives notice, of a kind that drain-on leaves out');
+    say({});
+    await cloudsip.logged('the cloud takes its notice back');
+    assert.match(await ask(office, 'OPTIONS'), /^SIP\/2\.0 200 /);
+    await endsInPeace(desk, async () => say({ maintenanceEvent: 'TERMINATE_ON_HOST_MAINTENANCE' }));
+    assert.equal(cloudsip.log.find(({ msg }) => msg === given)?.['kind'], 'maintenance');
   });
 });
