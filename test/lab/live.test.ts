@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import type { MachineDescription } from '../support/fake-imds-document.ts';
+import { imdsDocument, type MachineDescription } from '../support/fake-imds-document.ts';
 import { needsRoot } from '../support/privileged.ts';
 import type { Lab } from './lab.ts';
 import { describeMachine } from './lab-metadata.ts';
@@ -187,5 +190,41 @@ describe('the cloud changes while the agent runs', needsRoot, () => {
     await lab.setPublicAddress('10.0.0.15', '203.0.113.9');
     _metadata.replace(describeMachine(lab, 'vm'));
     await cloudsip.logged(changed, { from });
+  });
+
+  test('tags of the instance set options after the boot too; the file counts more and is read again on SIGHUP', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'cloudsip-live-'));
+    const file = join(directory, 'cloudsip.yaml');
+    try {
+      await writeFile(file, 'drain-timeout: 7s\n');
+      await using office = await openOffice({ args: ['--config', file] });
+      const { lab, metadata, cloudsip } = office;
+      const tag = (instance: Record<string, string>): void =>
+        metadata.replace({ ...imdsDocument(describeMachine(lab, 'vm')), tags: { instance } });
+      tag({ 'cloudsip-domain': 'tag.example', 'cloudsip-drain-timeout': '9s', 'cloudsip-log-level': 'loud' });
+      assert.deepEqual((await cloudsip.logged(changed))['options'], ['domain']);
+      const warnings = () => cloudsip.log.filter(({ msg }) => msg.startsWith('the tag cloudsip-log-level: '));
+      assert.equal(warnings().length, 1);
+      // A telephone that knows the domain by its tag alone.
+      const alice = await office.phone('alice-host', {
+        user: 'alice',
+        toneHz: 440,
+        domain: 'tag.example',
+        outbound: 'sip:203.0.113.5;lr',
+      });
+      const bob = await office.phone('home-phone', { user: 'bob', toneHz: 880 });
+      await call(bob, alice, 'sip:alice@203.0.113.5');
+      await writeFile(file, 'domain: file.example\nrealm: other\n');
+      cloudsip.program.signal('SIGHUP');
+      const followed = await cloudsip.logged('listeners follow the configuration');
+      assert.deepEqual(followed['options'], ['domain', 'drain-timeout']);
+      const restart = cloudsip.log.find(({ msg }) => msg.startsWith('these options were changed: a restart'));
+      assert.deepEqual(restart?.['options'], ['realm']);
+      await talk(alice, bob);
+      await hangUp(bob, alice);
+      assert.equal(warnings().length, 1);
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
   });
 });
