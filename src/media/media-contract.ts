@@ -48,6 +48,8 @@ export interface StreamSnapshot {
   /** RTP and RTCP packets taken from this side. */
   readonly packets: number;
   readonly bytes: number;
+  /** Of `packets`, those that the kernel forwarded. */
+  readonly kernelPackets: number;
   readonly droppedStrangers: number;
   /** Milliseconds since the Unix epoch; 0 before the first packet. */
   readonly lastPacketAt: number;

@@ -157,6 +157,7 @@ export class RelayedSession implements MediaSession, Listened {
             learnedEndpoint: this.#context.forwarder.remote(pair.rtp),
             packets: rtp.packets + rtcp.packets,
             bytes: rtp.bytes + rtcp.bytes,
+            kernelPackets: rtp.kernelPackets + rtcp.kernelPackets,
             droppedStrangers: rtp.strangers + rtcp.strangers,
             lastPacketAt: Math.round(Math.max(rtp.lastPacketAt, rtcp.lastPacketAt)),
             quality: this.#context.forwarder.quality(pair.rtp, pair.rtcp),

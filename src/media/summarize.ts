@@ -5,6 +5,8 @@ export interface StreamSummary {
   readonly party: string;
   readonly stream: number;
   readonly packets: number;
+  /** Of the packets, those that the kernel forwarded. */
+  readonly inKernel?: number;
   readonly bytes: number;
   readonly strangers: number;
   readonly lost?: number;
@@ -21,10 +23,11 @@ export interface StreamSummary {
 export function summarize(streams: readonly StreamSnapshot[]): StreamSummary[] {
   return streams
     .filter(({ packets, droppedStrangers }) => packets > 0 || droppedStrangers > 0)
-    .map(({ party, index, packets, bytes, droppedStrangers, quality }) => ({
+    .map(({ party, index, packets, kernelPackets, bytes, droppedStrangers, quality }) => ({
       party,
       stream: index,
       packets,
+      ...(kernelPackets > 0 && { inKernel: kernelPackets }),
       bytes,
       strangers: droppedStrangers,
       ...(quality && {

@@ -34,6 +34,7 @@ mkdir -p $units/cloudsip.service.d
 cat >$units/cloudsip.service.d/here.conf <<'END'
 [Service]
 WatchdogSec=2s
+StandardOutput=append:/mnt/seen/log
 END
 printf 'CLOUDSIP_PROVIDER=local\nCLOUDSIP_LISTEN=udp:127.0.0.1:5060\n' >etc/default/cloudsip
 cat >$units/probe.target <<'END'
@@ -59,6 +60,7 @@ echo "started $(show ActiveState)"
 pid=$(show MainPID)
 echo "runs as $(ps -o user= -p "$pid")"
 echo "capabilities $(sed -n 's/^CapEff:[[:space:]]*//p' "/proc/$pid/status")"
+sed -n 's/.*"msg":"\([^"]*media is forwarded[^"]*\)".*/media: \1/p' /mnt/seen/log
 fed=$(show WatchdogTimestampMonotonic)
 tries=0
 while [ "$(show WatchdogTimestampMonotonic)" = "$fed" ] && [ $tries -lt 60 ]; do

@@ -32,9 +32,13 @@ describe('deploy/cloudsip.service on a machine that boots', needsRoot, () => {
 
   test('tells when it is ready', () => sees('started active'));
 
-  test('runs as a user of its own, without any capability', () => {
+  test('runs as a user of its own, with two capabilities: CAP_NET_ADMIN (12) and CAP_BPF (39)', () => {
     sees('runs as cloudsip');
-    sees('capabilities 0000000000000000');
+    sees(`capabilities ${((1n << 12n) | (1n << 39n)).toString(16).padStart(16, '0')}`);
+  });
+
+  test('loads its program into the kernel, since it may', () => {
+    sees('media: settled media is forwarded in the kernel (TCX)');
   });
 
   test('feeds the watchdog', () => {

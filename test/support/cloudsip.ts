@@ -130,7 +130,11 @@ export async function startCloudsip(host: LabHost, options: CloudsipOptions = {}
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const sysClass = layOutSysClass(host, options.firmware ?? ec2Firmware);
   const log: LogRecord[] = [];
-  const agent = [process.execPath, mainProgram, ...(options.args ?? [])];
+  // LAB_MEDIA=koffi npm test -- test/lab runs every laboratory with one forwarder.
+  const media = process.env['LAB_MEDIA'];
+  const wanted = options.args ?? [];
+  const args = media && !wanted.includes('--media') ? ['--media', media, ...wanted] : wanted;
+  const agent = [process.execPath, mainProgram, ...args];
   const words = options.terminal ? ['script', '-qfec', `exec ${agent.join(' ')}`, '/dev/null'] : agent;
   const program = host.spawn('sh', ['-c', withFirmware, sysClass, ...words], {
     env: { ...baseEnvironment(), CLOUDSIP_STATE_DIR: stateDir, ...options.env },
