@@ -29,6 +29,14 @@ const routesSlot = 0xffff_fffe;
 /** Only a backstop: commands and packets wake the loop. */
 const idleWaitMs = 1000;
 
+/**
+ * With more packets than this in a second, the thread naps between two looks at the sockets: to be woken for each
+ * packet costs as much as to forward it, and half a millisecond is nothing to RTP.
+ */
+const busyPackets = 10_000;
+const napUs = 500;
+const rateWindowMs = 50;
+
 /** The arena: places of the things that the kernel reads and writes. */
 const eventsAt = 0;
 const sourceAt = 8192;
@@ -83,7 +91,11 @@ export class KoffiPump implements Pump {
     this.#watch(epollCtlAdd, wakeFd, wakeSlot);
     if (kernelData) this.#watch(epollCtlAdd, kernelData.changesFd, routesSlot);
     let waitMs = idleWaitMs;
+    let windowBegan = 0;
+    let windowPackets = 0;
+    let busy = false;
     while (!this.#stopped) {
+      if (busy) this.#libc.usleep(napUs);
       const ready = this.#libc.epollWait(epollFd, this.#arenaAddress + eventsAt, eventsPerWait, waitMs);
       // Commands first: a packet that answers an SDP must not overtake what that SDP told the relay.
       for (let i = 0; i < ready; i++) if (this.#slotOf(i) === wakeSlot) this.#runCommands();
@@ -93,6 +105,12 @@ export class KoffiPump implements Pump {
         if (slot >= routesSlot) {
           if (slot === routesSlot) kernel?.takeChanges();
         } else if (this.#fds[slot]! >= 0) this.#forward(slot, now);
+      }
+      windowPackets += ready;
+      if (now - windowBegan >= rateWindowMs) {
+        busy = windowPackets > (busyPackets * (now - windowBegan)) / 1000;
+        windowBegan = now;
+        windowPackets = 0;
       }
       if (kernel) waitMs = kernel.work(now) ? 0 : kernel.waitMs(now);
     }

@@ -46,6 +46,8 @@ export interface Libc {
   epollControl(epoll: number, operation: number, fd: number, event: number): number;
   /** Blocks the thread for `timeoutMs` at most. */
   epollWait(epoll: number, events: number, count: number, timeoutMs: number): number;
+  /** Blocks the thread. */
+  usleep(microseconds: number): number;
   /** Blocks the thread: with no descriptors it is a nap of `timeoutMs`. */
   poll(descriptors: number, count: number, timeoutMs: number): number;
   /** bpf(2). */
@@ -166,6 +168,7 @@ function bindings(koffi: typeof Koffi): Libc {
     epollCreate: call('epoll_create1', 'int'),
     epollControl: call('epoll_ctl', 'int', 'int', 'int', 'pointer'),
     epollWait: call('epoll_wait', 'int', 'pointer', 'int', 'int'),
+    usleep: call('usleep', 'int'),
     poll: call('poll', 'pointer', 'size', 'int'),
   } as Omit<Libc, 'errno' | 'addressOf' | 'watch' | 'bpf'>;
   // libc has no function for bpf(2). The arguments of a variadic call travel as those of any other here.

@@ -1,6 +1,7 @@
 /** `npm run bench -- NAME [options]`: measurements, which no test run includes. */
 import { CloudsipError } from '../../src/error.ts';
 import { installPackages, missingPackages } from '../support/debian-packages.ts';
+import { media } from './media.ts';
 import { signalling } from './signalling.ts';
 import { start } from './start.ts';
 
@@ -10,6 +11,7 @@ interface Benchmark {
 }
 
 const benchmarks: Readonly<Record<string, Benchmark>> = {
+  media: { packages: ['gcc', 'libc6-dev', 'ethtool', 'iproute2', 'rtpengine-daemon'], run: media },
   signalling: { packages: ['sip-tester', 'kamailio'], run: signalling },
   start: { packages: [], run: start },
 };

@@ -1,0 +1,44 @@
+import { join } from 'node:path';
+import type { ForwarderKind, MediaStats } from '../../src/media/media-contract.ts';
+import { Program } from '../support/process.ts';
+import type { BenchRelay } from './media-relay.ts';
+
+/** Starts cloudsip's relay, without the rest of it, in a process of its own. */
+export async function startCloudsipRelay(forwarder: ForwarderKind): Promise<BenchRelay> {
+  const program = new Program(
+    process.execPath,
+    [join(import.meta.dirname, 'relay-process.ts'), forwarder],
+    { env: { ...process.env, NODE_ENV: 'production' } },
+    `cloudsip with ${forwarder}`,
+  );
+  const ask = async <Answer>(line: string): Promise<Answer> => {
+    const from = program.lines.length;
+    program.write(`${line}\n`);
+    return JSON.parse(await program.line(/^\{/, { from, timeoutMs: 60_000 })) as Answer;
+  };
+  await ask('stats');
+  let made = 0;
+  return {
+    name: `cloudsip ${forwarder}`,
+    pid: program.pid,
+    async add(calls) {
+      made = calls;
+      const { ports, milliseconds } = await ask<{ ports: [number, number][]; milliseconds: number }>(
+        `add ${calls}`,
+      );
+      return { ports, microsecondsPerCall: (milliseconds * 1000) / calls };
+    },
+    async remove() {
+      const { milliseconds } = await ask<{ milliseconds: number }>('remove');
+      return (milliseconds * 1000) / made;
+    },
+    async report() {
+      const { packets, kernelPackets } = await ask<MediaStats>('stats');
+      return `${((100 * kernelPackets) / Math.max(1, packets)).toFixed(1)} % in the kernel`;
+    },
+    async [Symbol.asyncDispose]() {
+      program.end();
+      await program.stop('SIGTERM');
+    },
+  };
+}

@@ -1,0 +1,163 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { startCloudsipRelay } from './cloudsip-relay.ts';
+import { type LoadResult, Phones } from './media-load.ts';
+import { openMediaNetwork } from './media-network.ts';
+import type { BenchRelay } from './media-relay.ts';
+import { processTree, proportionalMemoryMib } from './process-usage.ts';
+import { startRtpengine } from './rtpengine.ts';
+
+const usage = `npm run bench -- media [options]
+
+  --calls 500       calls at once; each has two streams of 50 packets a second
+  --seconds 10      how long each relay is measured
+  --rounds 3        how often; the median of each number counts
+  --only NAME       rtpengine, kernel, kernel-xdp, koffi or dgram. Repeatable
+  --memory 5000     only: memory of so many calls, set up and settled in the kernel`;
+
+const relays = {
+  rtpengine: startRtpengine,
+  kernel: () => startCloudsipRelay('kernel'),
+  'kernel-xdp': () => startCloudsipRelay('kernel-xdp'),
+  koffi: () => startCloudsipRelay('koffi'),
+  dgram: () => startCloudsipRelay('dgram'),
+} as const;
+type Name = keyof typeof relays;
+
+interface Measurement extends LoadResult {
+  readonly name: string;
+  readonly memoryKibPerCall: number;
+  readonly addMicroseconds: number;
+  readonly removeMicroseconds: number;
+  readonly remark: string;
+}
+
+/** Measures the same calls through rtpengine and through cloudsip's forwarders, and prints a Markdown table. */
+export async function media(args: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      calls: { type: 'string', default: '500' },
+      seconds: { type: 'string', default: '10' },
+      rounds: { type: 'string', default: '3' },
+      only: { type: 'string', multiple: true },
+      memory: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return console.log(usage);
+  const names = (values.only ?? Object.keys(relays)).map((name) => {
+    if (Object.hasOwn(relays, name)) return name as Name;
+    throw new Error(`expected --only to be one of ${Object.keys(relays).join(', ')} and got "${name}"`);
+  });
+  const network = openMediaNetwork();
+  await using phones = await Phones.compile(network);
+  if (values.memory !== undefined) return await watchMemory(phones, Number(values.memory));
+  const load = { calls: Number(values.calls), seconds: Number(values.seconds) };
+  const bare: LoadResult[] = [];
+  const measured: Measurement[] = [];
+  for (let round = 0; round < Number(values.rounds); round++) {
+    bare.push(await phones.past(load));
+    for (const name of names) {
+      const result = await measure(await relays[name](), phones, load);
+      measured.push(result);
+      console.error(
+        `round ${round + 1}, ${result.name}: ${result.received} of ${result.sent}, ${result.remark}`,
+      );
+    }
+  }
+  console.log(table(bare, measured));
+}
+
+async function measure(
+  relay: BenchRelay,
+  phones: Phones,
+  load: { calls: number; seconds: number },
+): Promise<Measurement> {
+  await using _ = relay;
+  const before = memoryKib(relay.pid);
+  const { ports, microsecondsPerCall } = await relay.add(load.calls);
+  const result = await phones.through(ports, load, relay.pid);
+  const after = memoryKib(relay.pid);
+  const remark = (await relay.report?.()) ?? '';
+  return {
+    ...result,
+    name: relay.name,
+    remark,
+    memoryKibPerCall: (after - before) / load.calls,
+    addMicroseconds: microsecondsPerCall,
+    removeMicroseconds: await relay.remove(),
+  };
+}
+
+/** Of the process and of what it keeps in BPF maps. */
+function memoryKib(pid: number): number {
+  const pids = processTree(pid);
+  return proportionalMemoryMib(pids) * 1024 + bpfMapBytes(pid) / 1024;
+}
+
+function bpfMapBytes(pid: number): number {
+  return readdirSync(`/proc/${pid}/fdinfo`).reduce((sum, fd) => {
+    const text = readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'latin1');
+    return /^map_type:/m.test(text) ? sum + Number(/^memlock:\s*(\d+)$/m.exec(text)?.[1] ?? 0) : sum;
+  }, 0);
+}
+
+function median(numbers: readonly number[]): number {
+  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1] ?? Number.NaN;
+}
+
+function table(bare: readonly LoadResult[], measured: readonly Measurement[]): string {
+  const of = <Result extends LoadResult>(
+    those: readonly Result[],
+    read: (result: Result) => number,
+  ): number => median(those.map(read));
+  const perPacket = (read: (result: LoadResult) => number, those: readonly LoadResult[]): number =>
+    (of(those, (result) => read(result) / result.sent) - of(bare, (result) => read(result) / result.sent)) /
+    1000;
+  const groups = [...Map.groupBy(measured, ({ name }) => name)];
+  const base = groups.find(([name]) => name.startsWith('rtpengine'));
+  const baseCost = base && perPacket((result) => result.runNs, base[1]);
+  const rows = groups.map(([name, those]) => {
+    const cost = perPacket((result) => result.runNs, those);
+    const added = (read: (result: LoadResult) => number): string =>
+      Math.max(0, of(those, read) - of(bare, read)).toFixed(0);
+    const cells = [
+      name,
+      cost.toFixed(2),
+      baseCost === undefined ? '' : (cost / baseCost).toFixed(2),
+      perPacket((result) => result.systemNs, those).toFixed(2),
+      (100 * of(those, (result) => 1 - result.received / result.sent)).toFixed(3),
+      String(of(those, (result) => result.misled)),
+      ...[added((result) => result.p50), added((result) => result.p99), added((result) => result.p999)],
+      of(those, (result) => result.memoryKibPerCall).toFixed(1),
+      of(those, (result) => result.addMicroseconds).toFixed(0),
+      of(those, (result) => result.removeMicroseconds).toFixed(0),
+      those.at(-1)?.remark ?? '',
+    ];
+    return `| ${cells.join(' | ')} |`;
+  });
+  return [
+    '| Relay | CPU µs a packet | of rtpengine | by /proc/stat µs | Loss % | Misled | Added delay p50 µs | p99 µs | p99.9 µs | Memory KiB a call | Add a call µs | Remove a call µs | |',
+    '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |',
+    ...rows,
+  ].join('\n');
+}
+
+/** What so many calls cost in memory once the kernel forwards them. */
+async function watchMemory(phones: Phones, calls: number): Promise<void> {
+  await using relay = await startCloudsipRelay('kernel');
+  const slab = () => Number(/^Slab:\s+(\d+) kB/m.exec(readFileSync('/proc/meminfo', 'latin1'))?.[1]);
+  // The first call loads code and attaches the program: that is no call's own.
+  const first = await relay.add(1);
+  await phones.through(first.ports, { calls: 1, seconds: 1 }, relay.pid);
+  await relay.remove();
+  const [before, slabBefore] = [memoryKib(relay.pid), slab()];
+  const { ports } = await relay.add(calls);
+  await phones.through(ports, { calls, seconds: 1 }, relay.pid);
+  const [after, slabAfter] = [memoryKib(relay.pid), slab()];
+  console.log(
+    `${calls} calls: ${((after - before) / 1024).toFixed(1)} MiB more in the process and its map (${bpfMapBytes(relay.pid) >> 10} KiB), ` +
+      `${((slabAfter - slabBefore) / 1024).toFixed(1)} MiB in the kernel's slabs (sockets); ${await relay.report?.()}`,
+  );
+}
