@@ -28,6 +28,7 @@ const maxLate = 100;
 const maxRttMs = 60_000;
 /** RTCP packets in one datagram. */
 const maxCompound = 8;
+const maxSame = 256;
 
 /**
  * Reads the headers of RTP and RTCP on their way through (RFC 3550 6.4.1, A.1, A.8). Nothing is allocated for a
@@ -37,6 +38,8 @@ export class RtpStatistics {
   readonly #values: Float64Array;
   readonly #table: SlotTable;
   readonly #kinds: (PacketKinds | undefined)[] = [];
+  /** Most calls say the same: it is kept once. */
+  readonly #same = new Map<string, PacketKinds>();
 
   constructor(table: SlotTable) {
     this.#table = table;
@@ -45,10 +48,20 @@ export class RtpStatistics {
 
   /** Undefined where nothing is known: then nothing is read. */
   set(slot: number, kinds: PacketKinds | undefined): void {
-    this.#kinds[slot] = kinds;
+    this.#kinds[slot] = kinds && this.#shared(kinds);
     const at = this.#table.base(slot);
     this.#values[at + quality.payloadType] = -1;
     if (this.#values[at + quality.reports] === 0) this.#values[at + quality.rttMs] = -1;
+  }
+
+  #shared(kinds: PacketKinds): PacketKinds {
+    const name = `${kinds.tracked} ${kinds.reports} ${[...kinds.rates].join(' ')}`;
+    const known = this.#same.get(name);
+    if (known) return known;
+    // What endpoints write into SDP is theirs to choose: nobody fills this.
+    if (this.#same.size >= maxSame) this.#same.clear();
+    this.#same.set(name, kinds);
+    return kinds;
   }
 
   kinds(slot: number): PacketKinds | undefined {

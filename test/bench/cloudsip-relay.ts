@@ -1,13 +1,20 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ForwarderKind, MediaStats } from '../../src/media/media-contract.ts';
 import { Program } from '../support/process.ts';
 import type { BenchRelay } from './media-relay.ts';
 
+/** What `npm start` runs Node with. */
+function launcherFlags(): string[] {
+  const launcher = readFileSync(join(import.meta.dirname, '../../src/cloudsip'), 'utf8');
+  return /^flags="(.*)"$/m.exec(launcher)?.[1]?.split(' ') ?? [];
+}
+
 /** Starts cloudsip's relay, without the rest of it, in a process of its own. */
 export async function startCloudsipRelay(forwarder: ForwarderKind): Promise<BenchRelay> {
   const program = new Program(
     process.execPath,
-    [join(import.meta.dirname, 'relay-process.ts'), forwarder],
+    [...launcherFlags(), join(import.meta.dirname, 'relay-process.ts'), forwarder],
     { env: { ...process.env, NODE_ENV: 'production' } },
     `cloudsip with ${forwarder}`,
   );
