@@ -1,5 +1,5 @@
-import { familyOf, isUnspecified, normalizeHost } from '../net/address.ts';
-import { ipv4Number, parseCidr } from '../net/cidr.ts';
+import { familyOf, ipv4Number, isUnspecified, normalizeHost } from '../net/address.ts';
+import { parseCidr } from '../net/cidr.ts';
 import { DiscoveryError, quoted } from './discovery-error.ts';
 import { subnetOf } from './os-topology.ts';
 

@@ -1,6 +1,5 @@
 import { endianness } from 'node:os';
-import { type Endpoint, familyOf, normalizeHost } from '../net/address.ts';
-import { ipv4Number } from '../net/cidr.ts';
+import { type Endpoint, familyOf, ipv4Number, normalizeHost } from '../net/address.ts';
 
 /** Linux `sa_family_t`, the same on every architecture. */
 const afInet = 2;

@@ -1,5 +1,4 @@
-import { normalizeHost } from './address.ts';
-import { ipv4Number } from './cidr.ts';
+import { ipv4Number, normalizeHost } from './address.ts';
 
 /** How far an address reaches. `private` is what no host on the internet can answer to. */
 export type Scope = 'loopback' | 'link-local' | 'private' | 'public';

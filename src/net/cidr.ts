@@ -1,5 +1,5 @@
-import { isIPv4, isIPv6 } from 'node:net';
-import { normalizeHost } from './address.ts';
+import { isIPv6 } from 'node:net';
+import { ipv4Number, normalizeHost } from './address.ts';
 
 /** A network such as `10.0.0.0/16` or `2001:db8::/56`, ready for membership tests. */
 export interface Cidr {
@@ -35,14 +35,6 @@ export function parseCidr(text: string): Cidr | undefined {
       return other !== undefined && other.width === 128 && other.bits >> shift === network;
     },
   };
-}
-
-/** `10.0.0.1` → 0x0a000001 (unsigned), undefined where it is not dotted IPv4. */
-export function ipv4Number(address: string): number | undefined {
-  if (!isIPv4(address)) return undefined;
-  let value = 0;
-  for (const part of address.split('.')) value = value * 256 + Number(part);
-  return value;
 }
 
 function addressBits(address: string): { bits: bigint; width: 32 | 128 } | undefined {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ipv4Number, parseCidr } from '../../src/net/cidr.ts';
+import { ipv4Number } from '../../src/net/address.ts';
+import { parseCidr } from '../../src/net/cidr.ts';
 
 test('membership at the edges of a network', () => {
   const table: [cidr: string, inside: string[], outside: string[]][] = [

@@ -23,6 +23,7 @@ export interface Via {
   readonly params: string;
   readonly branch: string | undefined;
   readonly received: string | undefined;
+  readonly maddr: string | undefined;
   /** `''` where it is asked for without a value (RFC 3581), undefined where it is absent. */
   readonly rport: string | undefined;
   /** Where the `rport` parameter begins in `params`, from its semicolon, and ends; -1 where there is none. */
@@ -80,6 +81,7 @@ export function parseVia(text: string, start: number, end: number): Via | undefi
     params: text.slice(i, lastEnd),
     branch: undefined,
     received: undefined,
+    maddr: undefined,
     rport: undefined,
     rportStart: -1,
     rportEnd: -1,
@@ -92,7 +94,7 @@ export function parseVia(text: string, start: number, end: number): Via | undefi
 
 type MutableVia = { -readonly [Key in keyof Via]: Via[Key] };
 
-/** Branch, received and rport in one pass; of a parameter that stands twice the first counts. */
+/** Branch, received, maddr and rport in one pass; of a parameter that stands twice the first counts. */
 function readParams(via: MutableVia, text: string, start: number, end: number): void {
   for (let i = start; i < end; ) {
     const nameStart = skipSpace(text, i + 1, end);
@@ -107,7 +109,8 @@ function readParams(via: MutableVia, text: string, start: number, end: number): 
     }
     switch (nameEnd - nameStart) {
       case 5:
-        if (via.rport === undefined && isNameAt(text, nameStart, 'rport')) {
+        if (isNameAt(text, nameStart, 'maddr')) via.maddr ??= text.slice(valueStart, valueEnd);
+        else if (via.rport === undefined && isNameAt(text, nameStart, 'rport')) {
           via.rport = text.slice(valueStart, valueEnd);
           via.rportStart = i - start;
           via.rportEnd = Math.max(valueEnd, nameEnd) - start;

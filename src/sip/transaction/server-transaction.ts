@@ -1,7 +1,6 @@
 import type { Endpoint } from '../../net/address.ts';
 import { familyOf, normalizeHost } from '../../net/address.ts';
 import type { Message } from '../message/message.ts';
-import { paramValue } from '../message/params.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { TimerQueues } from './timer-queues.ts';
 import type { TimerValues } from './timers.ts';
@@ -41,7 +40,7 @@ export interface ServerTransaction {
 export function responseDestination(request: Message, source: Endpoint, reliable: boolean): Endpoint {
   const via = request.via;
   if (!via || reliable) return source;
-  const maddr = /maddr/i.test(via.params) ? paramValue(via.params, 'maddr') : undefined;
+  const { maddr } = via;
   if (maddr !== undefined) {
     // A client writes maddr where it asked a multicast group (RFC 3261 18.1.1). Any other address would let a
     // stranger send our responses, and eleven copies of some, to whom he likes without forging his source.
