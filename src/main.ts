@@ -5,6 +5,8 @@ import type { ControlSocket } from './agent/control-socket.ts';
 import { StopSignals } from './agent/stop-signals.ts';
 import { tellServiceManager } from './agent/tell-service-manager.ts';
 import { Agent } from './agent.ts';
+import { handleOutputFailure } from './cli/handle-output-failure.ts';
+import { harmless } from './cli/harmless.ts';
 import { createLog } from './cli/log.ts';
 import { readConfiguration } from './cli/read-configuration.ts';
 import { notifyServiceManager, watchdogIntervalMs } from './cli/service-manager.ts';
@@ -26,6 +28,7 @@ async function main(): Promise<number> {
     { providers: names },
   );
   const { stdin, stdout, stderr, env } = process;
+  handleOutputFailure({ stdout, stderr }, invocation.kind === 'run', process.exit);
   switch (invocation.kind) {
     case 'help':
       stdout.write(invocation.text);
@@ -132,6 +135,6 @@ try {
   process.exitCode = await main();
 } catch (error) {
   if (!(error instanceof CloudsipError)) throw error;
-  process.stderr.write(`cloudsip: ${error.message}\n`);
+  process.stderr.write(`cloudsip: ${harmless(error.message)}\n`);
   process.exitCode = error instanceof UsageError ? 2 : 1;
 }

@@ -88,6 +88,7 @@ function isFlag(argument: string): boolean {
 
 function unknownFlag(flag: string, command?: Command): UsageError {
   const name = flag.replace(/^-+/, '');
+  if (command?.flags?.includes(flag)) return usage(`${flag} takes no value`);
   const meant = didYouMean(
     name,
     [...flagNames, ...(command?.flags ?? [])].map((known) => known.slice(2)),

@@ -10,6 +10,7 @@ import {
   cloudContext,
 } from './cloud-question.ts';
 import { columns } from './columns.ts';
+import { harmless, harmlessInLine } from './harmless.ts';
 import { localNetworksText, provenanceText } from './status-table.ts';
 
 export interface DiscoverIo extends CloudIo {
@@ -31,7 +32,7 @@ export async function runDiscoverCommand(invocation: CloudInvocation, io: Discov
   );
   const { error } = answer.planned;
   if (!error) return 0;
-  io.stderr.write(`cloudsip: ${error.message}\n`);
+  io.stderr.write(`cloudsip: ${harmless(error.message)}\n`);
   return 1;
 }
 
@@ -109,7 +110,7 @@ function discoveryText({ topology, configuration, askedMs, planned, warnings }: 
     ...planned.warnings,
   ];
   const options = Object.entries(topology.options ?? {});
-  return [
+  const lines = [
     `${topology.provider}, asked in ${askedMs} ms`,
     '',
     ...columns([['interface', 'private', 'public', 'where from', 'listener'], ...rows]),
@@ -120,7 +121,8 @@ function discoveryText({ topology, configuration, askedMs, planned, warnings }: 
       : []),
     ...(notes.length > 0 ? ['', ...notes.map((note) => `! ${note}`)] : []),
     '',
-  ].join('\n');
+  ];
+  return lines.map(harmlessInLine).join('\n');
 }
 
 function publicText({ publicAddress, publicUnknown }: AddressMapping): string {

@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream';
 import { styleText } from 'node:util';
 import type { Finding, Verdict } from '../discovery/finding.ts';
+import { harmless, harmlessInLine } from './harmless.ts';
 import { wrap } from './wrap.ts';
 
 type Style = Parameters<typeof styleText>[0];
@@ -33,8 +34,8 @@ export class DoctorText {
 
   finding({ check, subject, verdict, evidence, remedy }: Finding): void {
     const { word, style } = marks[verdict];
-    const name = harmless(subject === undefined ? check : `${check} ${subject}`);
-    const seen = harmless(evidence).replaceAll('\n', ' ');
+    const name = harmlessInLine(subject === undefined ? check : `${check} ${subject}`);
+    const seen = harmlessInLine(evidence);
     const isBad = verdict === 'fail' || verdict === 'warn';
     // What is well is told in passing; what is not stands by itself.
     const [first = '', ...more] = wrap(isBad ? name : `${name}: ${seen}`, this.#width - indent.length);
@@ -48,7 +49,7 @@ export class DoctorText {
 
   summary(counts: Readonly<Record<Verdict, number>>): void {
     const { pass, warn, fail, skip } = counts;
-    const names = this.#bad.size > 0 ? ` (${harmless([...this.#bad].join(', '))})` : '';
+    const names = this.#bad.size > 0 ? ` (${harmlessInLine([...this.#bad].join(', '))})` : '';
     const all = `${fail} failed, ${warn} to look at${names}, ${pass} passed, ${skip} not checked`;
     const style = fail > 0 ? marks.fail.style : warn > 0 ? marks.warn.style : marks.pass.style;
     this.#output.write(`\n${this.#style(style, all)}\n`);
@@ -72,11 +73,6 @@ export class DoctorText {
   #style(style: Style, text: string): string {
     return this.#colours ? styleText(style, text, { validateStream: false }) : text;
   }
-}
-
-/** What a cloud or another program wrote must not command the terminal. */
-function harmless(text: string): string {
-  return text.replace(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/g, '?');
 }
 
 const commandOfCloud = /(?:aws|az|gcloud) [a-z][a-z0-9-]* /;

@@ -3,6 +3,7 @@ import { bracket, formatEndpoint, isUnspecified, normalizeHost } from '../net/ad
 import { scopeOf } from '../net/address-scope.ts';
 import type { Listener } from '../net/listener.ts';
 import { columns } from './columns.ts';
+import { harmlessInLine } from './harmless.ts';
 
 /** What is known once the agent serves. */
 export interface Status {
@@ -126,7 +127,7 @@ export function statusTable(status: Status, accounts: readonly NewAccount[] = []
     '',
     `Reach it as:    ${addresses.join(', ') || 'no address is known'}`,
     `Local networks: ${localNetworksText(topology)}`,
-  ];
+  ].map(harmlessInLine);
   if (accounts.length === 0)
     return [...lines, "Accounts:       'cloudsip user list' shows them", ''].join('\n');
   const [server] = reached;

@@ -163,6 +163,22 @@ Options of tags: log-level=debug, local-network=10.9.0.0/16, colour=red
     );
   });
 
+  test('prints nothing of a tag, a note or a name that would command the terminal or forge a line', async () => {
+    const esc = '\x1b]0;owned\x07\x9b2J\u202e\nforged';
+    const [nic] = found.interfaces;
+    const hostile: Topology = {
+      ...found,
+      interfaces: [{ ...nic!, osName: `ens${esc}` }],
+      options: { realm: esc, [`x${esc}`]: 'y' },
+      notes: [esc],
+    };
+    const { stdout } = await run(
+      [],
+      heaven(async () => hostile),
+    );
+    assert.doesNotMatch(stdout, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]|^forged/m);
+  });
+
   test('rejects with the error of a cloud that does not answer', async () => {
     const silent = heaven(async () => {
       throw new DiscoveryError('discovery.metadata-timeout', 'No answer came.');

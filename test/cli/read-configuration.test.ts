@@ -330,6 +330,7 @@ describe('the command line', () => {
     ],
     [['--', '--help'], 'unknown command "--help"; did you mean help?'],
     [['discover', '--jsn'], 'unknown option --jsn; did you mean --json?'],
+    [['discover', '--json=1'], '--json takes no value'],
     [['discover', 'ec2'], 'unexpected "ec2" after discover; expected --json or options of the agent'],
     [['--json'], "unknown option --json; 'cloudsip --help' lists the options"],
     [['--realm'], '--realm needs a value: --realm REALM'],
