@@ -37,6 +37,8 @@ const idleWaitMs = 1000;
 const busyPackets = 10_000;
 const napUs = 500;
 const rateWindowMs = 50;
+/** More sockets than this with packets at once: the thread was kept from the processor and has to catch up. */
+const manyReady = 64;
 
 /** The arena: places of the things that the kernel reads and writes. */
 const eventsAt = 0;
@@ -105,7 +107,7 @@ export class KoffiPump implements Pump {
       // Commands first: a packet that answers an SDP must not overtake what that SDP told the relay.
       for (let i = 0; i < ready; i++) if (this.#slotOf(i) === wakeSlot) this.#runCommands();
       const now = performance.timeOrigin + performance.now();
-      behind = false;
+      behind = ready >= manyReady;
       round = (round + 1) >>> 0;
       for (let i = 0; i < ready; i++) {
         const slot = this.#slotOf(i);

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it, type TestContext } from 'node:test';
-import type { MediaIdentity, MediaRelay, MediaSession } from '../../src/media/media-contract.ts';
+import type {
+  ForwarderKind,
+  MediaIdentity,
+  MediaRelay,
+  MediaSession,
+} from '../../src/media/media-contract.ts';
 import type { ManualClock } from '../support/manual-clock.ts';
 import {
   kinds,
@@ -39,7 +44,7 @@ async function until(relay: MediaRelay, isSo: () => boolean): Promise<void> {
 /** A call whose caller tells `described` as his address and signals from `signalling`. */
 async function victims(
   t: TestContext,
-  forwarder: 'koffi' | 'dgram',
+  forwarder: ForwarderKind,
   options: { describes?: string; signalling?: string; from?: string; stream?: Partial<StreamText> } = {},
 ): Promise<Victims> {
   const { relay, clock } = await relayFor(t, { forwarder });
