@@ -34,6 +34,8 @@ export class Follower {
   #topology: Topology;
   /** Changes are applied one after the other. */
   #applying: Promise<void> = Promise.resolve();
+  /** What waits for its turn: of many changes the last one counts. */
+  #waiting: { topology: Topology | undefined } | undefined;
   /** What was told of the topology in force: each warning is told once for as long as it holds. */
   #told: readonly string[] = [];
   #retry: Timer | undefined;
@@ -55,7 +57,16 @@ export class Follower {
 
   /** Brings what runs into line with a new topology (or the one in force) and with the options as they are now. */
   follow(next?: Topology): Promise<void> {
-    this.#applying = this.#applying.then(() => (this.#closed ? undefined : this.#follow(next)));
+    if (this.#waiting) {
+      this.#waiting.topology = next ?? this.#waiting.topology;
+      return this.#applying;
+    }
+    const waiting = { topology: next };
+    this.#waiting = waiting;
+    this.#applying = this.#applying.then(() => {
+      this.#waiting = undefined;
+      return this.#closed ? undefined : this.#follow(waiting.topology);
+    });
     return this.#applying;
   }
 
@@ -89,8 +100,8 @@ export class Follower {
     const before = this.#topology;
     const current = live.current;
     let topology = next ?? before;
-    const wanted = live.wanted(topology.options ?? {});
     try {
+      const wanted = live.wanted(topology.options ?? {});
       if (changedOptions(current, wanted).includes('static')) topology = await this.#readStatic(wanted);
       const { added, readvertised, retired } = await this.#apply(topology, wanted, current, false);
       const changes = mappingChanges(before, topology);

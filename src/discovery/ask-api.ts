@@ -93,7 +93,9 @@ function failed(what: string): DiscoveryError {
 
 function parseReply<Answer>(text: string): ApiReply<Answer> | undefined {
   try {
-    return JSON.parse(text) as ApiReply<Answer>;
+    const reply = JSON.parse(text) as { answer?: Answer; error?: { message?: unknown } } | null;
+    const isReply = reply?.answer !== undefined || typeof reply?.error?.message === 'string';
+    return isReply ? (reply as ApiReply<Answer>) : undefined;
   } catch {
     return undefined;
   }

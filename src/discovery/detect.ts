@@ -1,4 +1,5 @@
 import { DiscoveryError, quoted } from './discovery-error.ts';
+import { inTime } from './in-time.ts';
 import type { MachineFacts } from './machine-facts.ts';
 import type { DiscoveryContext, Provider } from './provider.ts';
 import type { Topology } from './topology.ts';
@@ -44,7 +45,9 @@ export async function discover(
 ): Promise<Discovery> {
   const provider = selectProvider(providers, name, context.facts);
   try {
-    return { provider, topology: await provider.discover(context, signal) };
+    const ask = (ending: AbortSignal) => provider.discover(context, ending);
+    const topology = await inTime(`The provider ${provider.name}`, ask, { clock: context.clock, signal });
+    return { provider, topology };
   } catch (error) {
     if (name !== 'auto' || !(error instanceof DiscoveryError) || error.code === 'discovery.aborted')
       throw error;

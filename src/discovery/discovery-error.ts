@@ -18,6 +18,7 @@ export type DiscoveryErrorCode =
   | 'discovery.metadata-unreachable'
   | 'discovery.plugin'
   | 'discovery.stun'
+  | 'discovery.timeout'
   | 'discovery.unknown-provider'
   | 'discovery.undetected';
 

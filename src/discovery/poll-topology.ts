@@ -1,5 +1,6 @@
 import type { OsInterface } from '../net/os-interfaces.ts';
 import { delay } from './delay.ts';
+import { inTime } from './in-time.ts';
 import type { DiscoveryContext } from './provider.ts';
 import type { Topology } from './topology.ts';
 import { sameTopology } from './topology-diff.ts';
@@ -42,7 +43,9 @@ export async function pollTopology(options: PollOptions): Promise<void> {
     woken = new AbortController();
     try {
       const interfaces = context.currentInterfaces?.() ?? context.facts.interfaces;
-      const topology = await discover({ ...context, facts: { ...context.facts, interfaces } }, signal);
+      const now = { ...context, facts: { ...context.facts, interfaces } };
+      const ask = (ending: AbortSignal) => discover(now, ending);
+      const topology = await inTime(`The provider ${provider}`, ask, { clock, signal });
       if (signal.aborted) return;
       if (failing) log.info({ provider }, 'discovery answers again');
       failing = false;

@@ -52,8 +52,15 @@ export function withStun(provider: Provider, servers: readonly StunServer[]): Pr
       let timer: object | undefined;
       let failing = silent;
       let running = Promise.resolve();
-      const refresh = (because: 'cloud' | 'time'): void => {
+      /** What the next check is for: however often something changes meanwhile, it is one. */
+      let queued: 'cloud' | 'time' | undefined;
+      const refresh = (why: 'cloud' | 'time'): void => {
+        const waiting = queued !== undefined;
+        queued = queued === 'cloud' ? 'cloud' : why;
+        if (waiting) return;
         running = running.then(async () => {
+          const because = queued;
+          queued = undefined;
           if (signal.aborted || !raw) return;
           const next = await check(raw, context, signal);
           if (signal.aborted) return;

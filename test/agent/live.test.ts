@@ -155,6 +155,17 @@ describe('the configuration', () => {
     assert.deepEqual(agent.configuration.domains, ['two.example']);
   });
 
+  test('a cloud that changes a thousand times in a moment is followed once, to the last', async () => {
+    const cloud = new TestCloud({ '127.0.0.1': undefined });
+    const agent = await harness.start(cloud, '--listen', `udp:127.0.0.1:${port}`);
+    for (let last = 0; last < 1000; last++) {
+      cloud.changed(topologyOf({ '127.0.0.1': `198.51.100.${1 + (last % 200)}` }));
+    }
+    await harness.logged(/^the cloud changed/);
+    assert.equal(agent.listeners[0]?.advertised?.address, '198.51.100.200');
+    assert.equal(harness.told(/^the cloud changed/).length, 1);
+  });
+
   test('without a file there is nothing to read again, and that is said', async () => {
     const agent = await harness.start(
       new TestCloud({ '127.0.0.1': undefined }),

@@ -3,9 +3,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { checkedProvider } from '../../src/discovery/checked-provider.ts';
 import { selectProvider } from '../../src/discovery/detect.ts';
 import type { DiscoveryError } from '../../src/discovery/discovery-error.ts';
-import { checkedProvider, loadPlugin } from '../../src/discovery/load-plugin.ts';
+import { loadPlugin } from '../../src/discovery/load-plugin.ts';
 import { prepareProviders } from '../../src/discovery/prepare-providers.ts';
 import type { DiscoveryContext } from '../../src/discovery/provider.ts';
 import type { Topology } from '../../src/discovery/topology.ts';
@@ -226,11 +227,89 @@ describe('what a plugin does is checked', () => {
     assert.equal(clock.pending, 0);
   });
 
-  test('a change that cannot be used is logged and changes nothing', () => {
+  test('what it does with its topology afterwards changes nothing', async () => {
+    const own = structuredClone(TOPOLOGY) as unknown as { interfaces: { addresses: object[] }[] };
+    const given = await mine(() => own).discover(context(), signal);
+    own.interfaces[0]!.addresses[0] = { privateAddress: '0.0.0.0' };
+    own.interfaces.length = 0;
+    assert.deepEqual(given, TOPOLOGY);
+  });
+
+  test('what is no plain value is refused', async () => {
+    await assert.rejects(mine(() => ({ ...TOPOLOGY, notes: [() => {}] })).discover(context(), signal), {
+      code: 'discovery.plugin',
+      message: /expected a plain value/,
+    });
+  });
+
+  for (const [how, fail] of [
+    ['throws', () => assert.fail('no way')],
+    ['rejects', () => Promise.reject(new Error('no way'))],
+  ] as const) {
+    test(`a watch that ${how} is reported, and ends nothing`, async () => {
+      const surroundings = context();
+      const provider = mine(() => TOPOLOGY, { watch: fail, watchNotices: fail });
+      provider.watch(surroundings, () => {}, signal);
+      provider.watchNotices?.(surroundings, () => {}, signal);
+      await new Promise((resolve) => setImmediate(resolve));
+      assert.deepEqual(
+        surroundings.log.lines.map(({ message }) => message),
+        ['the provider failed: the cloud is not watched', 'the provider failed: notices are not watched'],
+      );
+    });
+  }
+
+  test('only what is a notice is one; the rest is reported once', () => {
+    const good = { id: '1', kind: 'reboot', source: 'mine', deadline: 1_700_000_000_000 };
+    const bad: unknown[] = [
+      undefined,
+      null,
+      'reboot',
+      {},
+      { ...good, id: '' },
+      { ...good, id: 'x'.repeat(201) },
+      { ...good, kind: 'constructor' },
+      { ...good, deadline: Number.NaN },
+      { ...good, deadline: 'soon' },
+      { ...good, source: undefined },
+      { ...good, withdrawn: false },
+      { ...good, acknowledge: true },
+    ];
+    const surroundings = context();
+    const told: unknown[] = [];
+    const watchNotices = (_context: unknown, notify: (notice: unknown) => void): void => {
+      for (const value of [...bad, good]) notify(value);
+    };
+    mine(() => TOPOLOGY, { watchNotices }).watchNotices?.(surroundings, (one) => told.push(one), signal);
+    assert.deepEqual(told, [good]);
+    assert.equal(surroundings.log.lines.length, 1);
+  });
+
+  const examination = { topology: TOPOLOGY, listeners: [], rtpPorts: { from: 1, to: 2 } };
+  test('findings go through', async () => {
+    const findings = [{ check: 'weather', verdict: 'pass', evidence: 'It is fine.' }];
+    const provider = mine(() => TOPOLOGY, { examine: () => findings });
+    assert.deepEqual(await provider.examine?.(context(), examination, signal), findings);
+  });
+  for (const findings of [undefined, {}, [1], [{ check: 'x', evidence: 'y', verdict: 'toString' }]]) {
+    test(`findings that are none are refused: ${JSON.stringify(findings)}`, async () => {
+      const provider = mine(() => TOPOLOGY, { examine: () => findings });
+      await assert.rejects(provider.examine!(context(), examination, signal), { code: 'discovery.plugin' });
+    });
+  }
+  test('an examination that never ends is given up', async () => {
+    const clock = new ManualClock();
+    const provider = mine(() => TOPOLOGY, { examine: () => new Promise(() => {}) });
+    const asked = provider.examine!(context(clock), examination, signal);
+    clock.advance(60_000);
+    await assert.rejects(asked, { code: 'discovery.timeout' });
+  });
+
+  test('changes that cannot be used are logged once and change nothing', () => {
     const told: Topology[] = [];
     const surroundings = context();
     const watch = (_context: DiscoveryContext, changed: (next: Topology) => void): void => {
-      changed({} as Topology);
+      for (let again = 0; again < 1000; again++) changed({} as Topology);
       changed(TOPOLOGY);
     };
     mine(() => TOPOLOGY, { watch }).watch(surroundings, (next) => told.push(next), signal);

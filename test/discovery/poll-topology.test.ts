@@ -27,7 +27,7 @@ const device = (...addresses: string[]): OsInterface => ({
 });
 
 /** One poll after the other, each answered by what `next` gives. */
-function watch(known: Topology | undefined) {
+function watch(known: Topology | undefined, answer?: () => Promise<Topology>) {
   const clock = new ManualClock();
   const log = quietLog();
   const abort = new AbortController();
@@ -39,7 +39,7 @@ function watch(known: Topology | undefined) {
     provider: 'cloud',
     discover: async () => {
       asked++;
-      return next();
+      return answer?.() ?? next();
     },
     context: {
       facts: { dmi: {}, interfaces },
@@ -64,8 +64,8 @@ function watch(known: Topology | undefined) {
       next = answer;
       interfaces = now;
       clock.advance(16_500);
-      // Let the answer be taken: the next poll is scheduled after it.
-      while (clock.pending === 0) await new Promise((resolve) => setImmediate(resolve));
+      // Let the answer be taken, by promises alone; the next poll is scheduled after it.
+      await new Promise((resolve) => setImmediate(resolve));
     },
   };
 }
@@ -139,6 +139,24 @@ test('a cloud that fails is logged once, and once when it is back', async () => 
   assert.deepEqual(seen, []);
   abort.abort();
   await done;
+});
+
+test('a cloud that never answers is given up, reported once, and asked again', async () => {
+  const { clock, log, abort, done, asked } = watch(topology('203.0.113.1'), () => new Promise(() => {}));
+  for (const round of [1, 2]) {
+    clock.advance(16_500);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(asked(), round);
+    clock.advance(100_000);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.deepEqual(
+    log.lines.map(({ message }) => message),
+    ['discovery fails; the last known topology stays in use'],
+  );
+  abort.abort();
+  await done;
+  assert.equal(clock.pending, 0);
 });
 
 test('an abort while the cloud is being asked tells nothing more', async () => {

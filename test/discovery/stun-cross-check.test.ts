@@ -228,6 +228,21 @@ describe('while watching', () => {
     watch.end();
   });
 
+  test('a cloud that changes a thousand times meanwhile has STUN asked once more, about the last word', async () => {
+    await using stage = await scene(topologyOf(unknown('127.0.0.2')));
+    const watch = await watching(stage);
+    const [server] = stage.servers;
+    const before = server!.requests;
+    const next = watch.next();
+    for (let last = 1; last <= 1000; last++) {
+      const localNetworks = [`10.0.${last >> 8}.${last & 255}/32`];
+      stage.cloud.tell!({ ...topologyOf(unknown('127.0.0.2')), localNetworks });
+    }
+    assert.deepEqual((await next).localNetworks, ['10.0.3.232/32']);
+    assert.equal(server!.requests, before + 1);
+    watch.end();
+  });
+
   test('a public address that only STUN can see is found within minutes', async () => {
     await using stage = await scene(topologyOf(unknown('127.0.0.2')));
     const watch = await watching(stage);
