@@ -37,8 +37,17 @@ interface Cause {
   readonly notice?: Notice;
 }
 
+interface HeardNotice {
+  notice: Notice;
+  readonly heardAt: number;
+  /** Absent where it had passed when it was heard (or is none): that says only that it may happen any moment. */
+  readonly deadline: number | undefined;
+}
+
 /** How often it is looked whether the last call has ended. */
 const tickMs = 1000;
+/** The last response may have been lost: who asks again within a second or two gets it again. */
+const lingerMs = 2000;
 /** The stores are closed and the cloud is answered within so long before the machine goes, where there is time. */
 const marginMs = 5000;
 /** The cloud's word on an acknowledgement is not waited for any longer. */
@@ -55,12 +64,14 @@ const mostNotices = 64;
  */
 export class Drain {
   readonly #options: DrainOptions;
-  readonly #notices = new Map<string, { notice: Notice; heardAt: number }>();
+  readonly #notices = new Map<string, HeardNotice>();
   readonly #watchers = new Set<(progress: DrainProgress) => void>();
   readonly #ended = Promise.withResolvers<DrainProgress>();
   #asked: Cause | undefined;
-  /** Since when, and what it was like when it was told last. */
-  #draining: { told: Work; toldAt: number; worked: boolean; idleTicks: number; cause: Cause } | undefined;
+  /** What it was like when it was told last, and the uptime since which nothing is under way. */
+  #draining:
+    | { told: Work; toldAt: number; worked: boolean; idleSince: number | undefined; cause: Cause }
+    | undefined;
   #finished: DrainProgress | undefined;
   #timer: Timer | undefined;
   #closed = false;
@@ -100,7 +111,7 @@ export class Drain {
     const { log, clock, drainOn } = this.#options;
     const { id, kind, deadline, source, withdrawn } = notice;
     const known = this.#notices.get(id);
-    if (known && known.notice.deadline === deadline && !withdrawn) {
+    if (known && known.notice.kind === kind && Object.is(known.notice.deadline, deadline) && !withdrawn) {
       // Said again; what answers it may be newer.
       known.notice = notice;
       return;
@@ -110,14 +121,17 @@ export class Drain {
       if (!this.#notices.delete(id)) return;
       log.info(told, 'the cloud takes its notice back');
     } else {
-      if (this.#notices.size >= mostNotices) this.#notices.delete(this.#notices.keys().next().value!);
-      this.#notices.set(id, { notice, heardAt: known?.heardAt ?? clock.now() });
+      const now = clock.now();
+      const heard: HeardNotice = {
+        notice,
+        heardAt: known ? this.#heardAt(known) : now,
+        deadline: deadline !== undefined && deadline > now ? deadline : undefined,
+      };
+      this.#notices.set(id, heard);
+      if (this.#notices.size > mostNotices) this.#notices.delete(this.#leastUrgent());
       if (drainOn().includes(kind)) {
-        const { from } = this.#causeOf(notice, clock.now());
-        log.warn(
-          from > clock.now() ? { ...told, drainingFrom: timeOf(from) } : told,
-          'the cloud gives notice',
-        );
+        const { from } = this.#causeOf(heard);
+        log.warn(from > now ? { ...told, drainingFrom: timeOf(from) } : told, 'the cloud gives notice');
       } else log.info(told, 'the cloud gives notice, of a kind that drain-on leaves out');
     }
     this.reconsider();
@@ -161,23 +175,44 @@ export class Drain {
   #causes(): Cause[] {
     const kinds = this.#options.drainOn();
     const causes = this.#asked ? [this.#asked] : [];
-    for (const { notice, heardAt } of this.#notices.values()) {
-      if (kinds.includes(notice.kind)) causes.push(this.#causeOf(notice, heardAt));
+    for (const heard of this.#notices.values()) {
+      if (kinds.includes(heard.notice.kind)) causes.push(this.#causeOf(heard));
     }
     return causes;
   }
 
-  #causeOf(notice: Notice, heardAt: number): Cause {
-    const { kind, source, deadline } = notice;
+  #causeOf({ notice, heardAt, deadline }: HeardNotice): Cause {
+    const { kind, source } = notice;
     const timeoutMs = this.#options.timeoutMs();
-    // A time that has passed (or is none) says no more than that it may happen any moment.
-    if (deadline === undefined || !(deadline > heardAt)) {
+    if (deadline === undefined) {
       return { reason: `${kind} (${source})`, from: heardAt, until: heardAt + timeoutMs, notice };
     }
     const margin = Math.min(marginMs, (deadline - heardAt) / 10);
     const from = Math.max(heardAt, deadline - timeoutMs);
     const until = Math.min(from + timeoutMs, deadline - margin);
     return { reason: `${kind} at ${timeOf(deadline)} (${source})`, from, until, notice };
+  }
+
+  /**
+   * A notice that moved counts as heard now, or when the draining because of it began: its time is not spent
+   * before it begins, nor given anew each time that it moves.
+   */
+  #heardAt(known: HeardNotice): number {
+    const now = this.#options.clock.now();
+    if (!this.#options.drainOn().includes(known.notice.kind)) return now;
+    return Math.min(now, this.#causeOf(known).from);
+  }
+
+  /** Those that begin no drain go first, then those whose time is furthest. */
+  #leastUrgent(): string {
+    const kinds = this.#options.drainOn();
+    let least: { id: string; until: number } | undefined;
+    for (const [id, heard] of this.#notices) {
+      const drains = kinds.includes(heard.notice.kind);
+      const until = drains ? this.#causeOf(heard).until : Number.POSITIVE_INFINITY;
+      if (!least || until > least.until) least = { id, until };
+    }
+    return least!.id;
   }
 
   /** Draining goes on; `cause` is the one that ends it soonest. */
@@ -188,7 +223,7 @@ export class Drain {
     const { calls, transactions } = work;
     const idle = calls === 0 && transactions === 0;
     if (!this.#draining) {
-      this.#draining = { told: work, toldAt: now, worked: false, idleTicks: 0, cause };
+      this.#draining = { told: work, toldAt: now, worked: false, idleSince: undefined, cause };
       log.info(
         { reason: cause.reason, calls, transactions, until: timeOf(cause.until) },
         'draining: new requests are refused, calls in progress are served',
@@ -197,9 +232,11 @@ export class Drain {
     const draining = this.#draining;
     draining.cause = cause;
     draining.worked ||= !idle;
-    draining.idleTicks = idle ? draining.idleTicks + 1 : 0;
-    // The last response may have been lost: who asks again within a second or two gets it again.
-    const drained = draining.idleTicks > (draining.worked ? 2 : 0);
+    // By the clock and not by how often it is looked: every change of the cloud has it look.
+    if (!idle) draining.idleSince = undefined;
+    else draining.idleSince ??= clock.uptime();
+    const idleMs = draining.idleSince === undefined ? -1 : clock.uptime() - draining.idleSince;
+    const drained = idleMs >= (draining.worked ? lingerMs : 0);
     if (drained || now >= cause.until) {
       void this.#finish(cause, inEffect, work);
       return;

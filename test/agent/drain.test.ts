@@ -151,6 +151,62 @@ describe('draining', () => {
     assert.ok(ended());
   });
 
+  test('a notice whose time goes or has passed when it moves leaves that time too, but not each time anew', async () => {
+    for (const moved of [undefined, -60_000, Number.NaN]) {
+      const { drain, work, clock, settle, ended, notice } = build();
+      work.calls = 1;
+      drain.notice(notice('a', 3_600_000));
+      clock.advance(1_200_000);
+      assert.equal(drain.retryAfter, undefined);
+      drain.notice(notice('a', moved));
+      assert.equal(drain.retryAfter, 300, `moved to ${moved}`);
+      clock.advance(200_000);
+      drain.notice(notice('a', -1));
+      drain.notice(notice('a', undefined));
+      assert.equal(drain.retryAfter, 100);
+      clock.advance(100_000);
+      await settle();
+      assert.ok(ended());
+    }
+  });
+
+  test('a notice whose time goes while it drains keeps what is left of that time', async () => {
+    const { drain, work, clock, notice } = build();
+    work.calls = 1;
+    drain.notice(notice('a', 3_600_000));
+    clock.advance(3_400_000);
+    assert.equal(drain.retryAfter, 195);
+    drain.notice(notice('a', undefined));
+    assert.equal(drain.retryAfter, 200);
+  });
+
+  test('a notice that comes as another kind is another one', () => {
+    const { drain, work, events, notice } = build();
+    work.calls = 1;
+    const { deadline } = notice('', 60_000);
+    const one = { ...notice('a', undefined, { kind: 'pause' }), deadline: deadline! };
+    drain.notice(one);
+    assert.equal(drain.retryAfter, undefined);
+    drain.notice({ ...one, kind: 'termination' });
+    assert.ok(drain.retryAfter);
+    drain.notice({ ...one, kind: 'pause' });
+    assert.equal(drain.retryAfter, undefined);
+    assert.equal(events.filter((event) => event.startsWith('the cloud gives notice')).length, 3);
+  });
+
+  test('lingers by the clock, however often it has to look', async () => {
+    const { drain, work, clock, settle, ended } = build();
+    work.calls = 1;
+    drain.ask('test');
+    work.calls = 0;
+    for (let n = 0; n < 100; n++) drain.reconsider();
+    await settle();
+    assert.equal(ended(), undefined);
+    clock.advance(2_000);
+    await settle();
+    assert.ok(ended());
+  });
+
   test('is called off by a notice that is taken back or moved', async () => {
     const { drain, work, clock, events, notice } = build();
     work.calls = 1;
@@ -208,10 +264,20 @@ describe('draining', () => {
     assert.equal(clock.pending, 0);
   });
 
-  test('keeps a bounded number of notices', () => {
-    const { drain, notice, clock } = build({ drainOn: [] });
-    for (let n = 0; n < 1000; n++) drain.notice(notice(String(n), 1e9));
+  test('keeps a bounded number of notices, and of those the ones that matter first', () => {
+    const { drain, notice, clock, work, events } = build();
+    work.calls = 1;
+    drain.notice(notice('soon', 60_000));
+    for (let n = 0; n < 1000; n++) {
+      drain.notice(notice(String(n), 1e9));
+      drain.notice(notice(`pause ${n}`, 30_000, { kind: 'pause' }));
+    }
+    assert.ok(drain.retryAfter, 'what drains is not pushed out');
+    drain.notice(notice('soon', undefined, { withdrawn: true }));
+    assert.equal(drain.retryAfter, undefined);
+    for (let n = 0; n < 1000; n++) drain.notice(notice(String(n), undefined, { withdrawn: true }));
     assert.equal(clock.pending, 0);
+    assert.ok(events.filter((event) => event === 'the cloud takes its notice back').length <= 65);
   });
 
   test('tells each step to whoever watches, the present one first', async () => {
