@@ -39,6 +39,8 @@ export interface AgentOptions {
   readonly log: AgentLog;
   readonly clock: Clock;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Gives the start up, as long as the cloud is being asked. */
+  readonly signal?: AbortSignal;
 }
 
 export interface AgentState {
@@ -171,6 +173,15 @@ export class Agent {
       currentInterfaces: () => readOsInterfaces(),
     };
     const stopped = new AbortController();
+    // Whether the provider listens to that or not.
+    const givenUp = Promise.withResolvers<never>();
+    givenUp.promise.catch(() => {});
+    const giveUp = (): void => {
+      stopped.abort();
+      givenUp.reject(new CloudsipError('agent.given-up', 'the start was given up'));
+    };
+    if (options.signal?.aborted) giveUp();
+    options.signal?.addEventListener('abort', giveUp, { once: true });
     // The stores open while the cloud is being asked.
     const asked = discover(providers, named, context, stopped.signal);
     asked.catch(() => {});
@@ -189,7 +200,7 @@ export class Agent {
       });
       opened.push(location);
       const first = await relaying;
-      const { provider, topology } = await asked;
+      const { provider, topology } = await Promise.race([asked, givenUp.promise]);
       const wanted = live.initial(topology.options ?? {});
       const relay = await relayWithTags(first, live.current, wanted, clock, log);
       opened.push({ close: () => relay?.close() });

@@ -68,17 +68,47 @@ async function main(): Promise<number> {
   }
 }
 
+/** Whatever still holds the process after its end (a reader that stands still, a plugin) holds it no longer. */
+const leaveAfterMs = 3000;
+const leaveSoon = (): NodeJS.Timeout => setTimeout(() => process.exit(), leaveAfterMs).unref();
+
 async function run({ source, configuration, warnings }: RunInvocation): Promise<number> {
   const stops = new StopSignals();
+  const starting = new AbortController();
+  let agent: Agent | undefined;
+  let reloads = false;
+  // Before the start: left alone, they would end the process.
+  process.on('SIGUSR2', () => agent && log.info(agent.state(), 'state'));
+  process.on('SIGHUP', () => {
+    if (process.stdout.isTTY) {
+      // At a terminal it says that the terminal is gone.
+      if (agent) agent.drain.ask('SIGHUP');
+      else starting.abort();
+    } else if (agent) void agent.reload();
+    else reloads = true;
+  });
+  let leaving: NodeJS.Timeout | undefined;
+  stops.first = () => {
+    starting.abort();
+    leaving = leaveSoon();
+  };
   const log = await createLog(configuration.logLevel);
   for (const warning of warnings) log.warn(warning);
-  const agent = await Agent.start({
-    configuration: source,
-    providers: await prepareProviders(providers, configuration),
-    log,
-    clock: systemClock,
-    env: process.env,
-  });
+  try {
+    agent = await Agent.start({
+      configuration: source,
+      providers: await prepareProviders(providers, configuration),
+      log,
+      clock: systemClock,
+      env: process.env,
+      signal: starting.signal,
+    });
+  } catch (error) {
+    if (!starting.signal.aborted) throw error;
+    log.info('stopped before it had started');
+    return 0;
+  }
+  clearTimeout(leaving);
   showStatus(
     {
       version: readVersion(),
@@ -90,12 +120,7 @@ async function run({ source, configuration, warnings }: RunInvocation): Promise<
     agent.newAccounts,
     log,
   );
-  process.on('SIGUSR2', () => log.info(agent.state(), 'state'));
-  process.on('SIGHUP', () => {
-    // At a terminal it says that the terminal is gone.
-    if (process.stdout.isTTY) agent.drain.ask('SIGHUP');
-    else void agent.reload();
-  });
+  if (reloads) void agent.reload();
   const control = await openControl(agent, log);
   await notifyServiceManager('READY=1');
   const watchdogMs = watchdogIntervalMs();
@@ -114,6 +139,7 @@ async function run({ source, configuration, warnings }: RunInvocation): Promise<
   await agent.close();
   log.info('stopped');
   control?.close();
+  leaveSoon();
   return 0;
 }
 

@@ -17,6 +17,8 @@ export interface LogOutput extends NodeJS.WritableStream {
 
 /** What waits for a slow reader of standard output; lines beyond it are dropped. In bytes. */
 const maxWaiting = 4 * 1024 * 1024;
+/** How long the exit of the process waits for a reader that takes nothing. */
+const lastWaitMs = 1000;
 
 /**
  * The log: lines to read on a terminal, JSON lines elsewhere. Credentials are left out of both. Lines to a
@@ -31,10 +33,31 @@ export async function createLog(level: LogLevel, output: LogOutput = process.std
   }
   const options = { ...common(level), hooks: { streamWrite: redactLine } };
   if (output.fd === undefined) return pino(options, output);
-  const stream = destination({ dest: output.fd, sync: false, maxLength: maxWaiting });
+  let waitsUntil = Number.POSITIVE_INFINITY;
+  const retryEAGAIN = (): boolean => performance.now() < waitsUntil;
+  const stream = destination({ dest: output.fd, sync: false, maxLength: maxWaiting, retryEAGAIN });
   const log = pino(options, stream);
   let dropped = 0;
   stream.on('drop', () => dropped++);
+  // A full disk is no reason to end: the next line has it tried again.
+  let failed = false;
+  stream.on('error', () => {
+    failed = true;
+  });
+  stream.on('write', () => {
+    failed = false;
+  });
+  const flushSync = stream.flushSync.bind(stream);
+  // At the exit. By itself it waits for ever, for a reader that stands still and for a disk that is full.
+  stream.flushSync = () => {
+    if (failed) return;
+    waitsUntil = performance.now() + lastWaitMs;
+    try {
+      flushSync();
+    } catch {
+      // Nobody takes it.
+    }
+  };
   stream.on('drain', () => {
     if (dropped === 0) return;
     log.warn({ dropped }, 'log lines were dropped: standard output is read too slowly');

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -134,6 +135,29 @@ describe('the log', () => {
     const dropped = lines.reduce((sum, line) => sum + (line.dropped ?? 0), 0);
     assert.ok(dropped > 0, 'three times the bound was logged at once');
     assert.equal(lines.filter((line) => line.dropped === undefined).length + dropped, 3000);
+  });
+
+  test('holds up no exit, neither by a reader that stands still nor by a full disk', async () => {
+    const program = `import { createLog } from ${JSON.stringify(module)};
+      const log = await createLog('info');
+      for (let line = 0; line < 1000; line++) log.info({ line, text: 'x'.repeat(4000) }, 'line');
+      setTimeout(() => {
+        log.info('and goes on');
+        process.exit(3);
+      }, 200);`;
+    const full = openSync('/dev/full', 'w');
+    try {
+      for (const stdout of ['pipe', full] as const) {
+        const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+          stdio: ['ignore', stdout, 'inherit'],
+          timeout: 10_000,
+          killSignal: 'SIGKILL',
+        });
+        assert.deepEqual(await once(child, 'exit'), [3, null]);
+      }
+    } finally {
+      closeSync(full);
+    }
   });
 
   test('what was logged before the process exits is written, to a pipe too', async () => {
