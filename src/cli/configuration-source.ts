@@ -32,8 +32,9 @@ interface Given extends FileEntry {
 
 type ScalarOption = Exclude<AnyOption, { kind: 'section' }>;
 
-/** More than any cloud lets an instance have that are ours, and than any value needs. */
-const mostCloudOptions = 64;
+/** So many tags that are none of our options are told of: a cloud has room for thousands. */
+const mostStrangeTags = 10;
+/** More than any value needs. */
 const longestCloudText = 4096;
 
 /**
@@ -133,15 +134,23 @@ function readCloudOptions(cloud: CloudOptions): { texts: Map<AnyOption, string>;
   const texts = new Map<AnyOption, string>();
   const warnings: string[] = [];
   const names = optionList.filter(inCloud).map((option) => option.name);
-  for (const [given, text] of Object.entries(cloud).slice(0, mostCloudOptions)) {
+  let strange = 0;
+  for (const [given, text] of Object.entries(cloud)) {
     const name = given.toLowerCase();
     const option = optionList.find((each) => each.name === name);
     const tag = `the tag cloudsip-${given.slice(0, 100)}`;
-    if (!option) warnings.push(`${tag} has no effect: there is no such option${didYouMean(name, names)}`);
-    else if (!inCloud(option)) warnings.push(`${tag} has no effect: a tag cannot set this option`);
+    if (!option) {
+      if (++strange > mostStrangeTags) continue;
+      warnings.push(`${tag} has no effect: there is no such option${didYouMean(name, names)}`);
+    } else if (!inCloud(option)) warnings.push(`${tag} has no effect: a tag cannot set this option`);
     else if (text.length > longestCloudText) {
       warnings.push(`${tag} has no effect: expected ${longestCloudText} characters at most`);
     } else if (text.trim() !== '') texts.set(option, text.trim());
+  }
+  if (strange > mostStrangeTags) {
+    warnings.push(
+      `${strange - mostStrangeTags} more tags named cloudsip-… have no effect: there are no such options`,
+    );
   }
   return { texts, warnings };
 }

@@ -1,5 +1,6 @@
 import type { AskStunOptions } from './ask-stun.ts';
 import type { DiscoveryContext, Provider } from './provider.ts';
+import { soundTopology } from './sound-topology.ts';
 import type { StunServer } from './stun-server.ts';
 import type { StunVerdict } from './stun-verdict.ts';
 import type { AddressMapping, Topology } from './topology.ts';
@@ -24,7 +25,8 @@ export function withStun(provider: Provider, servers: readonly StunServer[]): Pr
   /** Whether somebody was asked in vain the last time. */
   let silent = false;
 
-  const check = async (topology: Topology, context: DiscoveryContext, signal: AbortSignal) => {
+  const check = async (told: Topology, context: DiscoveryContext, signal: AbortSignal) => {
+    const topology = soundTopology(told);
     const unknown = unknownOf(topology);
     const fresh =
       unknown.length === 0 || servers.length === 0

@@ -1,5 +1,5 @@
-import { formatEndpoint, isUnspecified } from '../net/address.ts';
-import { scopeOf } from '../net/address-scope.ts';
+import { formatEndpoint } from '../net/address.ts';
+import { isOneHost, scopeOf } from '../net/address-scope.ts';
 import { STUN_TIMEOUT_MS, type StunSighting } from './ask-stun.ts';
 
 /** What STUN says stands in front of one private address. `shared` is never advertised. */
@@ -63,8 +63,6 @@ function judge(sighting: StunSighting, servers: readonly string[]): StunVerdict 
 
 /** No multicast, no reserved network, nothing of this machine or its network: a server may say anything. */
 function isReachable(address: string): boolean {
-  if (isUnspecified(address) || scopeOf(address) !== 'public') return false;
-  if (address.includes(':')) return /^[23]/.test(address);
-  const first = Number(address.split('.', 1)[0]);
-  return first > 0 && first < 224;
+  if (!isOneHost(address) || scopeOf(address) !== 'public') return false;
+  return !address.includes(':') || /^[23]/.test(address);
 }

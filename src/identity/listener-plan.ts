@@ -130,13 +130,15 @@ function addressesOf(wish: ListenerNotation, known: Known, warnings: string[]): 
   const family: Family | undefined = wish.address === '*' ? undefined : familyOf(wish.address);
   const found: string[] = [];
   for (const nic of known.topology.interfaces) {
+    const absent: string[] = [];
     for (const mapping of nic.addresses) {
       const address = normalizeHost(mapping.privateAddress);
       if (family !== undefined && familyOf(address) !== family) continue;
       if (wish.as && !fitting(wish.as, address)) continue;
       if (isOwned(address, known.owned)) found.push(address);
-      else warnings.push(notConfigured(address, nic, known.topology.provider));
+      else absent.push(address);
     }
+    if (absent.length > 0) warnings.push(notConfigured(absent, nic, known.topology.provider));
   }
   if (found.length > 0) return [...new Set(found)];
   throw noAddress(known);
@@ -147,9 +149,12 @@ function isOwned(address: string, owned: ReadonlySet<string>): boolean {
   return owned.has(address) || (familyOf(address) === 'ipv4' && scopeOf(address) === 'loopback');
 }
 
-function notConfigured(address: string, nic: NetworkInterface, provider: string): string {
+function notConfigured(addresses: readonly string[], nic: NetworkInterface, provider: string): string {
   const where = nic.osName ?? `the interface with MAC ${nic.mac}`;
-  return `${address} belongs to this machine according to ${provider}, but the operating system does not have it, so nothing listens there. Configure it on ${where} ("ip address add") and it is taken up by itself.`;
+  if (addresses.length === 1) {
+    return `${addresses[0]} belongs to this machine according to ${provider}, but the operating system does not have it, so nothing listens there. Configure it on ${where} ("ip address add") and it is taken up by itself.`;
+  }
+  return `${listOf(addresses)} belong to this machine according to ${provider}, but the operating system does not have them, so nothing listens there. Configure them on ${where} ("ip address add") and they are taken up by themselves.`;
 }
 
 function notOwned(wish: ListenerNotation, { topology, owned, publicOf }: Known): IdentityError {

@@ -10,6 +10,15 @@ export function scopeOf(address: string): Scope {
   return ipv4 === undefined ? scopeOfIpv6(normal) : scopeOfIpv4(ipv4);
 }
 
+/** Whether a single machine can have this numeric address: no multicast, no broadcast, nothing reserved or unspecified. */
+export function isOneHost(address: string): boolean {
+  const normal = normalizeHost(address);
+  const ipv4 = ipv4Number(normal);
+  if (ipv4 === undefined) return normal !== '::' && !normal.startsWith('ff');
+  const first = ipv4 >>> 24;
+  return first > 0 && first < 224;
+}
+
 function scopeOfIpv4(value: number): Scope {
   const first = value >>> 24;
   const firstTwo = value >>> 16;

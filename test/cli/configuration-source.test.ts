@@ -61,6 +61,24 @@ describe('options that the cloud sets', () => {
     assert.ok(told.length < 2000);
   });
 
+  test('count among ten thousand others, of which a few are told', async () => {
+    const source = await sourceOf([], {});
+    const strange = Array.from({ length: 10_000 }, (_, index) => [`k${index}`, 'v']);
+    const { configuration, warnings } = source.resolve(
+      Object.fromEntries([...strange, ['log-level', 'debug']]),
+    );
+    assert.equal(configuration.logLevel, 'debug');
+    assert.equal(warnings.length, 11);
+    assert.match(warnings.at(-1)!, /^9990 more tags named cloudsip-… have no effect/);
+  });
+
+  test('with the names of what every object has are strange ones', async () => {
+    const source = await sourceOf([], {});
+    const { configuration, warnings } = source.resolve(JSON.parse('{"__proto__":"x","constructor":"y"}'));
+    assert.deepEqual(configuration, source.resolve().configuration);
+    assert.equal(warnings.length, 2);
+  });
+
   test('never say where state and secrets lie, which provider or which file', async () => {
     const source = await sourceOf([], {});
     const cloud = { config: '/etc/passwd', 'state-dir': '/tmp', provider: 'local', static: '{}' };

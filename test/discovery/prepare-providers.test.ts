@@ -2,6 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { providers } from '../../providers/index.ts';
 import { prepareProviders } from '../../src/discovery/prepare-providers.ts';
+import type { Provider } from '../../src/discovery/provider.ts';
+import type { Topology } from '../../src/discovery/topology.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { quietLog } from '../support/quiet-log.ts';
 
 test('the known providers stay in their order', async () => {
   const prepared = await prepareProviders(providers, { provider: 'auto', stun: ['off'] });
@@ -9,6 +13,38 @@ test('the known providers stay in their order', async () => {
     prepared.map(({ name }) => name),
     providers.map(({ name }) => name),
   );
+});
+
+test('what any of them tells is taken only as far as it makes sense', async () => {
+  const nonsense: Topology = {
+    provider: 'mine',
+    interfaces: [
+      {
+        mac: '02:00:00:00:00:01',
+        addresses: [{ privateAddress: '10.0.0.5', publicAddress: '224.0.0.1', provenance: 'imds' }],
+        subnets: [],
+      },
+    ],
+    localNetworks: ['0.0.0.0/0'],
+  };
+  const mine: Provider = {
+    name: 'mine',
+    detect: () => true,
+    discover: async () => nonsense,
+    watch: (_context, changed) => changed(nonsense),
+  };
+  const [prepared] = await prepareProviders([mine], { provider: 'mine', stun: ['off'] });
+  const facts = { dmi: {}, interfaces: [] };
+  const context = { facts, clock: new ManualClock(), log: quietLog(), env: {}, configuration: undefined };
+  const abort = new AbortController();
+  const found = await prepared!.discover(context, abort.signal);
+  const watched = await new Promise<Topology>((told) => prepared!.watch(context, told, abort.signal));
+  for (const topology of [found, watched]) {
+    assert.deepEqual(topology.interfaces[0]?.addresses, [{ privateAddress: '10.0.0.5', provenance: 'imds' }]);
+    assert.deepEqual(topology.localNetworks, []);
+    assert.equal(topology.notes?.length, 2);
+  }
+  abort.abort();
 });
 
 test('one STUN server is too few, and the same one twice is one', async () => {

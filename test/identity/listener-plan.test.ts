@@ -62,6 +62,21 @@ test('each transport has its own listeners, on its own default port', () => {
   ]);
 });
 
+test('of many addresses that the operating system does not have one sentence tells', () => {
+  const many = Array.from({ length: 1000 }, (_, index) => mapping(`10.0.${2 + (index >> 8)}.${index & 255}`));
+  const topology = {
+    ...TOPOLOGY,
+    interfaces: [nic('02:00:00:00:00:01', 'ens5', mapping('10.0.0.15'), ...many)],
+  };
+  const { listeners, warnings } = plan({}, OWN, topology);
+  assert.equal(listeners.length, 1);
+  assert.equal(warnings.length, 1);
+  assert.match(
+    warnings[0]!,
+    /^10\.0\.2\.0, .*10\.0\.2\.11 and 988 more belong to this machine according to ec2/,
+  );
+});
+
 test('an address that the operating system does not have is left out with a warning', () => {
   const { listeners, warnings } = plan({}, ['10.0.0.15', '10.0.1.15', '2001:db8::15']);
   assert.equal(listeners.length, 3);
