@@ -37,9 +37,9 @@ export const digitalocean: Provider = metadataProvider({
         .items()
         .map((nic) => readInterface(nic)),
     ];
-    const options = labelledOptions(document.get('tags'));
+    const tags = labelledOptions(document.get('tags'));
     return {
-      ...(options && { options }),
+      tags,
       interfaces: joinOsInterfaces(told, facts.interfaces).map((nic) =>
         withOsAddresses(nic, facts.interfaces, ownPublicAddress),
       ),

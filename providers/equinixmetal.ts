@@ -31,9 +31,9 @@ export const equinixmetal: Provider = metadataProvider({
     if (own.length === 0) throw garbled(network.at, 'addresses', 'none');
     const [first] = network.get('interfaces').items();
     const mac = network.get('bonding').get('mac').mac() ?? first?.get('mac').mac();
-    const options = labelledOptions(document.get('tags'));
+    const tags = labelledOptions(document.get('tags'));
     return {
-      ...(options && { options }),
+      tags,
       interfaces: joinOsInterfaces(
         [
           {

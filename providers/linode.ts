@@ -59,9 +59,9 @@ export const linode: Provider = metadataProvider({
         .filter((address) => !(translated && open.includes(address)))
         .map((privateAddress) => ({ privateAddress, provenance: 'imds' }) as const),
     ];
-    const options = instance && labelledOptions(instance.get('tags'));
+    const tags = instance && labelledOptions(instance.get('tags'));
     return {
-      ...(options && { options }),
+      ...(tags && { tags }),
       interfaces: groupByOwner(mappings, facts.interfaces).map((nic) =>
         withOsAddresses(nic, facts.interfaces, ownPublicAddress),
       ),

@@ -35,14 +35,14 @@ export const oci: Provider = metadataProvider({
           : undefined,
       ),
     );
-    const options = taggedOptions(readJson(instance, client.url(INSTANCE)).get('freeformTags'));
+    const tags = taggedOptions(readJson(instance, client.url(INSTANCE)).get('freeformTags'));
     return {
       interfaces,
       localNetworks: [...new Set(told.flatMap((nic) => nic.subnets))],
       notes: [
         'The metadata of Oracle Cloud names no public addresses and no network of the VCN but the own subnets: further networks go after --local-network.',
       ],
-      ...(options && { options }),
+      tags,
     };
   },
 });

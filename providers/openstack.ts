@@ -43,7 +43,7 @@ export const openstack: Provider = metadataProvider({
     // An answer without an address says that there is no floating one; no answer says nothing.
     const interfaces = withFloating(joined, floating === undefined ? 'untold' : (first ?? 'none'));
     const unsure = interfaces.some((nic) => nic.addresses.some((address) => address.publicUnknown));
-    const options = taggedOptions(readJson(meta, client.url(META)).get('meta'));
+    const tags = taggedOptions(readJson(meta, client.url(META)).get('meta'));
     return {
       interfaces,
       localNetworks: [
@@ -60,7 +60,7 @@ export const openstack: Provider = metadataProvider({
             : `This cloud's metadata names the floating address ${first}, but not the private address behind it, and no further ones.`,
         ],
       }),
-      ...(options && { options }),
+      tags,
     };
   },
 });

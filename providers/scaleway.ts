@@ -42,9 +42,9 @@ export const scaleway: Provider = metadataProvider({
         .filter((address) => !(translated && address === single))
         .map((privateAddress) => ({ privateAddress, provenance: 'imds' }) as const),
     ];
-    const options = labelledOptions(document.get('tags'));
+    const tags = labelledOptions(document.get('tags'));
     return {
-      ...(options && { options }),
+      tags,
       interfaces: groupByOwner(mappings, facts.interfaces).map((nic) =>
         withOsAddresses(nic, facts.interfaces, ownPublicAddress),
       ),

@@ -19,9 +19,9 @@ export const upcloud: Provider = metadataProvider({
     const told = items.map(readInterface);
     // "utility" is the network between all machines of one customer, "private" one that he made himself.
     const inside = told.filter((_, index) => items[index]!.get('type').text() !== 'public');
-    const options = labelledOptions(document.get('tags'));
+    const tags = labelledOptions(document.get('tags'));
     return {
-      ...(options && { options }),
+      tags,
       interfaces: joinOsInterfaces(told, facts.interfaces),
       localNetworks: [...new Set(inside.flatMap((nic) => nic.subnets))],
     };

@@ -1,12 +1,12 @@
 import { type DiscoveryError, type DiscoveryErrorCode, quoted } from '../../src/discovery/discovery-error.ts';
 import { joinOsInterfaces, type ToldInterface } from '../../src/discovery/join-os-interfaces.ts';
+import { tagOptions, withTags } from '../../src/discovery/tag-options.ts';
 import type { AddressMapping, Claim, NetworkInterface, Topology } from '../../src/discovery/topology.ts';
 import type { OsInterface } from '../../src/net/os-interfaces.ts';
 import type { ArmAddress, ArmAnswer } from './arm-answer.ts';
 import type { AzureMetadata } from './discover.ts';
 import type { AzureMachine } from './instance.ts';
 import { discoveryActions } from './rights.ts';
-import { tagOptions } from './tag-options.ts';
 
 /** Joins what metadata, Resource Manager and operating system know. Without an answer its place stays open. */
 export function azureTopology(
@@ -40,16 +40,14 @@ export function azureTopology(
   // Accelerated networking shows each card twice, as a virtual function with the same MAC below the synthetic
   // one: the one that has the addresses is taken.
   const interfaces = inOrder(joinOsInterfaces(told, osInterfaces), osInterfaces);
-  const { options, notes } = tagOptions(machine.tags);
   const unknown = interfaces.flatMap((nic) => nic.addresses).filter((address) => address.publicUnknown);
-  const all = [...notes, ...(unknown.length > 0 ? [unknownNote(machine, unknown, arm, failure)] : [])];
-  return {
+  const topology: Topology = {
     provider: 'azure',
     interfaces,
     localNetworks: [...new Set([...interfaces.flatMap((nic) => nic.subnets), ...(arm?.prefixes ?? [])])],
-    ...(Object.keys(options).length > 0 && { options }),
-    ...(all.length > 0 && { notes: all }),
+    ...(unknown.length > 0 && { notes: [unknownNote(machine, unknown, arm, failure)] }),
   };
+  return withTags(topology, tagOptions(machine.tags.map(({ name, value }) => [name, value] as const)));
 }
 
 /** Metadata has the first word; whoever says something else is shown beside it. */

@@ -1,5 +1,6 @@
 import { DiscoveryError } from '../../src/discovery/discovery-error.ts';
 import type { DiscoveryContext } from '../../src/discovery/provider.ts';
+import { withTags } from '../../src/discovery/tag-options.ts';
 import type { Topology } from '../../src/discovery/topology.ts';
 import { familyOf } from '../../src/net/address.ts';
 import type { ApiMemory } from './api-memory.ts';
@@ -19,16 +20,11 @@ export async function discoverEc2(
   let imds: Imds | undefined;
   try {
     imds = await openImds(context, signal);
-    const [network, { options, notes }] = await Promise.all([
+    const [network, tags] = await Promise.all([
       readNetwork(imds, context.facts.interfaces),
       readTagOptions(imds),
     ]);
-    const allNotes = [...(network.notes ?? []), ...notes];
-    const topology: Topology = {
-      ...network,
-      ...(Object.keys(options).length > 0 && { options }),
-      ...(allNotes.length > 0 && { notes: allNotes }),
-    };
+    const topology = withTags(network, tags);
     if (!withoutPublicAddress(topology)) return topology;
     // Loaded where it is needed: most machines never get here.
     const { completeByApi } = await import('./complete-by-api.ts');

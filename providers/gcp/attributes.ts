@@ -1,21 +1,14 @@
+import { isOurTag, namesOption, type TagOptions, tagOptions } from '../../src/discovery/tag-options.ts';
 import type { Metadata } from './metadata.ts';
 
-const PREFIX = 'cloudsip-';
-const MAX_OPTIONS = 64;
-const MAX_VALUE_LENGTH = 1024;
-
-export interface AttributeOptions {
-  /** By name, without the prefix. */
-  readonly options: Readonly<Record<string, string>>;
-  /** Sentences: what was left out. */
-  readonly notes: readonly string[];
-}
+/** Asked for one by one; there is room for thousands. */
+const MAX_ATTRIBUTES = 100;
 
 /**
  * The custom metadata named `cloudsip-…`, the instance's before the project's. Only the list of names is read
  * whole: among the values stand keys and scripts that are none of our business.
  */
-export async function readAttributes(metadata: Metadata): Promise<AttributeOptions> {
+export async function readAttributes(metadata: Metadata): Promise<TagOptions> {
   const [own, shared] = await Promise.all([names(metadata, 'instance'), names(metadata, 'project')]);
   const places = new Map<string, string>();
   for (const [level, found] of [
@@ -24,25 +17,12 @@ export async function readAttributes(metadata: Metadata): Promise<AttributeOptio
   ] as const) {
     for (const name of found) places.set(name, `${level}/attributes/${name}`);
   }
-  const wanted = [...places].sort(([a], [b]) => (a < b ? -1 : 1));
-  const notes: string[] = [];
-  if (wanted.length > MAX_OPTIONS) {
-    notes.push(
-      `Of ${wanted.length} metadata attributes named cloudsip-… only the first ${MAX_OPTIONS} are read.`,
-    );
-  }
+  const wanted = [...places].sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, MAX_ATTRIBUTES);
   const read = await Promise.all(
-    wanted.slice(0, MAX_OPTIONS).map(async ([name, path]) => {
-      const value = (await metadata.get(path))?.trim();
-      if (value === undefined) return [];
-      if (value.length <= MAX_VALUE_LENGTH) return [[name.slice(PREFIX.length), value] as const];
-      notes.push(
-        `The metadata attribute ${name} is longer than ${MAX_VALUE_LENGTH} characters and is not read.`,
-      );
-      return [];
-    }),
+    // Undefined: taken away while we were reading.
+    wanted.map(async ([name, path]) => [name, namesOption(name) ? await metadata.get(path) : ''] as const),
   );
-  return { options: Object.fromEntries(read.flat()), notes };
+  return tagOptions(read.flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const])));
 }
 
 async function names(metadata: Metadata, level: 'instance' | 'project'): Promise<string[]> {
@@ -50,5 +30,5 @@ async function names(metadata: Metadata, level: 'instance' | 'project'): Promise
   return listing
     .split('\n')
     .map((line) => line.trim())
-    .filter((line) => line.startsWith(PREFIX) && /^[a-z0-9_-]{10,128}$/i.test(line));
+    .filter(isOurTag);
 }

@@ -1,9 +1,9 @@
+import { type TagOptions, withTags } from '../../src/discovery/tag-options.ts';
 import type { AddressMapping, Claim, NetworkInterface, Topology } from '../../src/discovery/topology.ts';
 import { normalizeHost } from '../../src/net/address.ts';
 import { parseCidr } from '../../src/net/cidr.ts';
 import type { OsInterface } from '../../src/net/os-interfaces.ts';
 import type { ApiInstance, ApiInterface } from './api-answer.ts';
-import type { AttributeOptions } from './attributes.ts';
 import type { ToldInterface } from './told.ts';
 
 /**
@@ -22,8 +22,8 @@ export function topologyOf(
   told: readonly ToldInterface[],
   osInterfaces: readonly OsInterface[],
   api: ApiInstance | undefined,
-  { options, notes: attributeNotes }: AttributeOptions,
-  apiNotes: readonly string[] = [],
+  attributes: TagOptions,
+  notes: readonly string[] = [],
 ): Topology {
   const interfaces = told.map((nic) =>
     joined(
@@ -34,14 +34,13 @@ export function topologyOf(
     ),
   );
   const subnets = interfaces.flatMap((nic) => nic.subnets);
-  const notes = [...apiNotes, ...attributeNotes];
-  return {
+  const topology: Topology = {
     provider: 'gcp',
     interfaces,
     localNetworks: [...new Set([...subnets, ...PRIVATE_NETWORKS])],
-    ...(Object.keys(options).length > 0 && { options }),
     ...(notes.length > 0 && { notes }),
   };
+  return withTags(topology, attributes);
 }
 
 /** What the API alone says, for a machine whose metadata server is out of reach. */

@@ -123,12 +123,12 @@ test("attributes named cloudsip-… are options, the instance's before the proje
     }),
   );
   assert.deepEqual(Object.entries(options ?? {}), [
-    ['__proto__', 'x'],
     ['domain', 'sip.example.com'],
     ['realm', 'example.com'],
   ]);
   assert.deepEqual(notes, [
-    'The metadata attribute cloudsip-long is longer than 1024 characters and is not read.',
+    'The tag "cloudsip-__proto__" sets no option: after "cloudsip-" it must have letters, digits and hyphens.',
+    'The tag "cloudsip-long" sets no option: its value must be one line of at most 1024 characters.',
   ]);
 });
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { DISCOVERY_LIMIT_MS } from '../../src/discovery/in-time.ts';
 import type { Timer } from '../../src/net/clock.ts';
 import { ManualClock } from './manual-clock.ts';
 
@@ -15,7 +16,10 @@ export class PollingClock extends ManualClock {
   #seen = 0;
 
   /** `timeouts` are durations that are none, though they are long. */
-  constructor(shortestMs: number, timeouts: readonly number[] = [1000, 5000, 10_000, 20_000]) {
+  constructor(
+    shortestMs: number,
+    timeouts: readonly number[] = [1000, 5000, 10_000, 20_000, DISCOVERY_LIMIT_MS],
+  ) {
     super();
     this.#shortestMs = shortestMs;
     this.#timeouts = timeouts;
