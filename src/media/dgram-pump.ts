@@ -5,9 +5,10 @@ import { isRtcp, latchBit, mayLearn, reaimed } from './latch.ts';
 import { lookupNothing } from './probe-socket.ts';
 import { RtpStatistics } from './rtp-statistics.ts';
 import { counter, remoteOffset, SlotTable, slotBytes } from './slot-table.ts';
-import { eraseSockaddr, writeSockaddr } from './sockaddr.ts';
+import { eraseSockaddr, sockaddrBytes, writeSockaddr } from './sockaddr.ts';
 import { type ExpectedSource, rankOf, takesOver } from './source-rank.ts';
 import { answerStun, type IceCredentials, isStun } from './stun.ts';
+import { PacketTap } from './tap/packet-tap.ts';
 
 /** What may wait in one socket's queue while the kernel takes nothing. */
 const maxQueuedBytes = 262_144;
@@ -32,11 +33,15 @@ export class DgramPump implements Pump {
   readonly #table: SlotTable;
   readonly #channels = new Map<number, Channel>();
   readonly #statistics: RtpStatistics;
+  readonly #tap: PacketTap;
+  /** For the source of a packet that is copied. */
+  readonly #source = new DataView(new ArrayBuffer(sockaddrBytes));
 
   constructor(data: ForwarderData) {
     this.#data = data;
     this.#table = new SlotTable(data.memory);
     this.#statistics = new RtpStatistics(this.#table);
+    this.#tap = new PacketTap(this.#table);
   }
 
   /** Listens for commands from now on. */
@@ -96,8 +101,16 @@ export class DgramPump implements Pump {
         channel.flags = command[2] ? channel.flags | latchBit.muted : channel.flags & ~latchBit.muted;
         break;
       }
-      case 'tap':
-        break; // they all come here anyway
+      case 'tap': {
+        const channel = this.#channels.get(command[1]);
+        if (!channel) break;
+        this.#tap.set(command[1], command[2]);
+        channel.flags = command[2] ? channel.flags | latchBit.tapped : channel.flags & ~latchBit.tapped;
+        break;
+      }
+      case 'ring':
+        this.#tap.useRing(command[1]);
+        break;
       case 'seal': {
         const channel = this.#channels.get(command[1]);
         if (channel) channel.flags &= ~latchBit.learning;
@@ -149,6 +162,7 @@ export class DgramPump implements Pump {
   #close(slot: number): void {
     const channel = this.#channels.get(slot);
     this.#channels.delete(slot);
+    this.#tap.set(slot, undefined);
     this.#statistics.set(slot, undefined);
     if (channel) channel.socket.close(() => this.#report(['closed', slot]));
     else this.#report(['closed', slot]);
@@ -178,6 +192,10 @@ export class DgramPump implements Pump {
     values[at + counter.bytes]! += packet.length;
     const now = performance.timeOrigin + performance.now();
     values[at + counter.lastPacketAt] = now;
+    if ((channel.flags & latchBit.tapped) !== 0) {
+      writeSockaddr(this.#source, 0, source);
+      this.#tap.copy(channel.slot, now, new Uint8Array(this.#source.buffer), 0, packet, packet.length);
+    }
     let { peer } = channel;
     if (packet.length < 2 || (channel.flags & latchBit.rtp) === 0 || !isRtcp(packet[1]!)) {
       values[at + counter.rtp]!++;

@@ -28,8 +28,10 @@ export type Command =
       beside: number,
     ]
   | readonly ['mute', slot: number, muted: boolean]
-  /** Packets that arrive at `slot` are to be seen here, each of them. */
-  | readonly ['tap', slot: number, tapped: boolean]
+  /** Where packets are copied to that somebody wants to see; told before the first of these. */
+  | readonly ['ring', memory: SharedArrayBuffer]
+  /** Packets that arrive at `slot` are copied: those of these payload types, all where none is named. */
+  | readonly ['tap', slot: number, types: readonly number[] | undefined]
   /** The learning window is over. */
   | readonly ['seal', slot: number]
   | readonly ['close', slot: number]

@@ -9,6 +9,7 @@ import { maxSlots, type SlotCounters, SlotTable } from './slot-table.ts';
 import type { SocketSource } from './socket-source.ts';
 import type { StreamQuality } from './stream-quality.ts';
 import type { IceCredentials } from './stun.ts';
+import { PacketRing } from './tap/packet-ring.ts';
 
 /** All that is needed to open a socket again in a new forwarder. */
 interface Channel {
@@ -29,7 +30,8 @@ interface Channel {
   signalling: string | undefined;
   beside: number;
   muted: boolean;
-  tapped: boolean;
+  /** The payload types that are copied, all of them where empty; undefined where nothing is. */
+  tapped: readonly number[] | undefined;
   sealed: boolean;
   released: (() => void) | undefined;
 }
@@ -69,6 +71,9 @@ export class Forwarder {
   #restarts = 0;
   #restartTimer: Timer | undefined;
   #closing = false;
+  #ring: PacketRing | undefined;
+  /** The thread of now has the ring. */
+  #ringTold = false;
 
   constructor(source: SocketSource, clock: Clock, log: MediaLog) {
     this.kind = source.forwarder;
@@ -120,7 +125,7 @@ export class Forwarder {
       signalling: undefined,
       beside: -1,
       muted: false,
-      tapped: false,
+      tapped: undefined,
       sealed: false,
       released: undefined,
     };
@@ -193,12 +198,28 @@ export class Forwarder {
     this.#tell(['mute', slot, muted]);
   }
 
-  /** While somebody wants to see what arrives here, the kernel does not forward it by itself. */
-  tap(slot: number, tapped: boolean): void {
+  /**
+   * Packets that arrive here are copied to the ring, those of the payload types or all where none is named; the
+   * kernel does not forward them by itself meanwhile. Undefined ends it.
+   */
+  tap(slot: number, types: readonly number[] | undefined): void {
     const channel = this.#at(slot);
-    if (channel.tapped === tapped) return;
-    channel.tapped = tapped;
-    this.#tell(['tap', slot, tapped]);
+    if (channel.tapped?.join() === types?.join()) return;
+    channel.tapped = types;
+    if (types && !this.#ringTold) this.#tell(['ring', this.ring.memory]);
+    if (types) this.#ringTold = true;
+    this.#tell(['tap', slot, types]);
+  }
+
+  /** Where copies of packets lie; made once somebody asks. */
+  get ring(): PacketRing {
+    this.#ring ??= new PacketRing();
+    return this.#ring;
+  }
+
+  /** Tells this owner of the slot from others. */
+  generation(slot: number): number {
+    return this.#table.generation(slot);
   }
 
   /** Closes the learning window. */
@@ -347,6 +368,7 @@ export class Forwarder {
       if (!this.#thread && !this.#closing) this.#restartLater();
     });
     const live = this.#channels.filter((channel) => channel !== undefined);
+    if (this.#ringTold) this.#tell(['ring', this.ring.memory]);
     for (const { slot, fd, address, port } of live) this.#tell(['open', slot, fd, address, port]);
     for (const {
       slot,
@@ -371,7 +393,7 @@ export class Forwarder {
       if (muted) this.#tell(['mute', slot, true]);
       if (kinds) this.#tell(['kinds', slot, kinds]);
       if (ice) this.#tell(['ice', slot, ice, checked]);
-      if (tapped) this.#tell(['tap', slot, true]);
+      if (tapped) this.#tell(['tap', slot, tapped]);
       if (peer >= 0) this.#tell(['link', slot, peer]);
       if (rtcpPeer >= 0) this.#tell(['split', slot, rtcpPeer]);
     }

@@ -11,6 +11,7 @@ import { eraseSockaddr, readSockaddr, sockaddrBytes, writeSockaddr } from './soc
 import { type ExpectedSource, rankOf, takesOver } from './source-rank.ts';
 import { quality } from './stream-quality.ts';
 import { answerStun, type IceCredentials, isStun } from './stun.ts';
+import { PacketTap } from './tap/packet-tap.ts';
 
 const epollIn = 1;
 const epollCtlAdd = 1;
@@ -61,6 +62,8 @@ export class KoffiPump implements Pump {
   readonly #rtcpPeers: Int32Array = new Int32Array(maxSlots).fill(-1);
   readonly #ice = new Map<number, IceCredentials>();
   readonly #statistics: RtpStatistics;
+  readonly #tap: PacketTap;
+  readonly #arenaBytes: Uint8Array;
   readonly #flags: Uint8Array = new Uint8Array(maxSlots);
   readonly #expected: (ExpectedSource | undefined)[] = [];
   /** How well the best source of this window fitted; 0 before the first. */
@@ -82,6 +85,8 @@ export class KoffiPump implements Pump {
     this.#table = table;
     this.#values = this.#table.values;
     this.#statistics = new RtpStatistics(this.#table);
+    this.#tap = new PacketTap(table);
+    this.#arenaBytes = new Uint8Array(this.#arena.buffer);
     this.#words = new Uint32Array(data.memory);
     this.#arenaAddress = libc.addressOf(new Uint8Array(this.#arena.buffer));
     this.#tableAddress = libc.addressOf(new Uint8Array(data.memory));
@@ -174,6 +179,8 @@ export class KoffiPump implements Pump {
     this.#values[at + counter.packets]!++;
     this.#values[at + counter.bytes]! += size;
     this.#values[at + counter.lastPacketAt] = now;
+    if ((this.#flags[slot]! & latchBit.tapped) !== 0)
+      this.#tap.copy(slot, now, this.#arenaBytes, sourceAt, this.#packet, size);
     let peer = this.#peers[slot]!;
     if (size < 2 || (this.#flags[slot]! & latchBit.rtp) === 0 || !isRtcp(this.#packet[1]!)) {
       this.#values[at + counter.rtp]!++;
@@ -347,7 +354,11 @@ export class KoffiPump implements Pump {
         break;
       case 'tap':
         if (command[2]) this.#kernel?.withdraw(command[1]);
-        this.#mark(command[1], latchBit.tapped, command[2]);
+        this.#tap.set(command[1], command[2]);
+        this.#mark(command[1], latchBit.tapped, command[2] !== undefined);
+        break;
+      case 'ring':
+        this.#tap.useRing(command[1]);
         break;
       case 'seal':
         this.#flags[command[1]]! &= ~latchBit.learning;
@@ -361,6 +372,7 @@ export class KoffiPump implements Pump {
         this.#peers[slot] = -1;
         this.#rtcpPeers[slot] = -1;
         this.#flags[slot] = 0;
+        this.#tap.set(slot, undefined);
         this.#statistics.set(slot, undefined);
         this.#ice.delete(slot);
         this.#report(['closed', slot]);

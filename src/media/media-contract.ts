@@ -1,5 +1,7 @@
 import type { Endpoint } from '../net/address.ts';
+import type { DtmfDigit } from './dtmf/dtmf-digit.ts';
 import type { StreamQuality } from './stream-quality.ts';
+import type { RecordedCall } from './tap/tap-protocol.ts';
 
 /** Where a leg binds and what it writes into SDP: two things behind a 1-to-1 NAT. */
 export interface MediaIdentity {
@@ -91,6 +93,8 @@ export interface MediaSession {
   ): string;
   /** The offer that this party made inside the call was refused: the media stays as it was before. */
   rollBack(branch: string, party: Party): void;
+  /** All packets of the call pass this tap from now on. It is ended by whoever opened it. */
+  attach(tap: MediaTap): void;
   /** A branch of a fork failed: its callee leg is closed. */
   dropBranch(branch: string): void;
   /** The branch that won: all other callee legs are closed. */
@@ -100,7 +104,22 @@ export interface MediaSession {
   close(): void;
 }
 
+/** Looks into the packets of one call: records them, listens for keys. Neither ever holds up the call. */
+export interface MediaTap {
+  readonly recording: boolean;
+  record(what: RecordedCall): void;
+  stopRecording(): void;
+  /** Keys that are told by telephone events (RFC 4733); with `inband` also those in G.711 where no events are agreed. */
+  watchDigits(kind: 'events' | 'inband'): void;
+  /** A SIP message of the call, for its capture. */
+  message(source: Endpoint, destination: Endpoint, text: string): void;
+  /** Resolves when all that was recorded is in its files. */
+  end(): Promise<void>;
+}
+
 export interface MediaRelay {
+  /** A tap for one call, to be attached to its session once there is one. */
+  openTap(callId: string, onDigit: (digit: DtmfDigit) => void): MediaTap;
   /** No SDP may point packets at these, such as the SIP listeners by all their names; replaces those before. */
   protect(endpoints: readonly Endpoint[]): void;
   /** `id` is for logs. Throws nothing. */

@@ -40,6 +40,7 @@ export class MediaLeg {
   readonly siblings: () => Iterable<MediaLeg>;
   readonly #context: LegContext;
   readonly #names = new Set<string>();
+  #told: string | undefined;
   #sealTimer: Timer | undefined;
 
   constructor(branch: string, context: LegContext, siblings: () => Iterable<MediaLeg>) {
@@ -64,6 +65,11 @@ export class MediaLeg {
       this.#sealTimer = undefined;
       for (const pair of this.pairs) pair?.seal();
     }, learningWindowMs);
+  }
+
+  /** The address by which the side knows us. */
+  get toldAddress(): string | undefined {
+    return this.#told;
   }
 
   /** What the side was told, where it does ICE. */
@@ -139,6 +145,7 @@ export class MediaLeg {
 
   /** The ports stand in an SDP under this identity: another call's SDP may lead back to them. */
   announce(identity: MediaIdentity): void {
+    this.#told = identity.advertisedAddress;
     this.#names.add(normalizeHost(identity.boundAddress)).add(normalizeHost(identity.advertisedAddress));
     for (const pair of [...this.pairs, ...this.offered]) {
       if (!pair) continue;

@@ -1,6 +1,7 @@
 import { type Endpoint, normalizeHost } from '../net/address.ts';
 import type { Clock } from '../net/clock.ts';
 import { loadLibc } from '../net/libc.ts';
+import type { DtmfDigit } from './dtmf/dtmf-digit.ts';
 import { Forwarder } from './forwarder.ts';
 import type {
   ForwarderKind,
@@ -9,6 +10,7 @@ import type {
   MediaSessionEvents,
   MediaSessionSnapshot,
   MediaStats,
+  MediaTap,
 } from './media-contract.ts';
 import { MediaError } from './media-error.ts';
 import type { MediaLeg } from './media-leg.ts';
@@ -18,6 +20,8 @@ import { PortPool, type PortRange } from './port-pool.ts';
 import { RelayedSession, type SessionContext } from './relayed-session.ts';
 import { type SilenceLimits, SilenceWatch } from './silence-watch.ts';
 import { probingSource, type SocketSource, systemCallSource } from './socket-source.ts';
+import { CallTap } from './tap/call-tap.ts';
+import { TapThread } from './tap/tap-thread.ts';
 
 export type WantedForwarder = 'auto' | ForwarderKind;
 
@@ -40,6 +44,8 @@ export interface MediaRelayOptions {
   readonly learningWindowMs?: number;
   /** The line o= of descriptions stays as it came; else it gets the relay's address. Default false. */
   readonly keepOrigin?: boolean;
+  /** Where recordings go; made once there is one. Default `recordings` in the working directory. */
+  readonly recordDirectory?: string;
   /** Ports that no SDP may point packets at on any address of the relay; see `protect` for others. Default 5060 and 5061. */
   readonly protectedPorts?: readonly number[];
 }
@@ -115,6 +121,9 @@ class ForwardingRelay implements MediaRelay {
   readonly #sessions = new Set<RelayedSession>();
   /** `address port` */
   #protected: ReadonlySet<string> = new Set();
+  readonly #options: MediaRelayOptions;
+  #tapThread: TapThread | undefined;
+  readonly #taps = new Set<CallTap>();
   #closed: Promise<void> | undefined;
 
   constructor(forwarder: Forwarder, range: PortRange, options: MediaRelayOptions) {
@@ -123,6 +132,7 @@ class ForwardingRelay implements MediaRelay {
     const ownPorts = new OwnPorts<MediaLeg>();
     const ports = new Set(options.protectedPorts ?? [5060, 5061]);
     this.#forwarder = forwarder;
+    this.#options = options;
     this.#context = {
       forwarder,
       clock,
@@ -150,6 +160,23 @@ class ForwardingRelay implements MediaRelay {
     if (this.#closed !== undefined) session.close();
     else this.#sessions.add(session);
     return session;
+  }
+
+  openTap(callId: string, onDigit: (digit: DtmfDigit) => void): MediaTap {
+    const { log, clock, recordDirectory = 'recordings' } = this.#options;
+    this.#tapThread ??= new TapThread(this.#forwarder.ring, log);
+    const tap = new CallTap({
+      thread: this.#tapThread,
+      forwarder: this.#forwarder,
+      log,
+      directory: recordDirectory,
+      callId,
+      onDigit,
+      now: () => clock.now(),
+      ended: () => this.#taps.delete(tap),
+    });
+    this.#taps.add(tap);
+    return tap;
   }
 
   protect(endpoints: readonly Endpoint[]): void {
@@ -195,9 +222,16 @@ class ForwardingRelay implements MediaRelay {
   close(): Promise<void> {
     if (this.#closed === undefined) {
       for (const session of [...this.#sessions]) session.close();
-      this.#closed = this.#forwarder.stop();
+      this.#closed = this.#end();
     }
     return this.#closed;
+  }
+
+  /** The recordings get what is under way, then both threads end. */
+  async #end(): Promise<void> {
+    await Promise.all([...this.#taps].map((tap) => tap.end()));
+    await this.#forwarder.stop();
+    await this.#tapThread?.stop();
   }
 }
 

@@ -4,6 +4,7 @@ import type {
   MediaIdentity,
   MediaSession,
   MediaSessionEvents,
+  MediaTap,
   Party,
   StreamSnapshot,
 } from './media-contract.ts';
@@ -16,6 +17,8 @@ import { readDescription } from './read-description.ts';
 import type { Listened, SilenceWatch } from './silence-watch.ts';
 import { isActive, isHeld, remoteOf, type StreamRemote } from './stream-remote.ts';
 import { summarize } from './summarize.ts';
+import type { CallTap } from './tap/call-tap.ts';
+import { tappedStreams } from './tap/tapped-streams.ts';
 import { writeDescription } from './write-description.ts';
 
 /** What a session needs from the relay. */
@@ -41,6 +44,7 @@ export class RelayedSession implements MediaSession, Listened {
   readonly #answered = new Set<string>();
   readonly #openOffers = new OpenOffers();
   #settled: string | undefined;
+  #tap: CallTap | undefined;
   #closed = false;
 
   constructor(id: string, events: MediaSessionEvents, context: SessionContext) {
@@ -113,6 +117,7 @@ export class RelayedSession implements MediaSession, Listened {
     if (kind === 'offer') noteRtcpOffer(description, sender);
     negotiateIce(description, kind, sender, receiver);
     this.#relink();
+    this.#showStreams();
     this.#context.forwarder.deliver();
     this.#context.silence.touch(this);
     const { keepOrigin } = this.#context;
@@ -130,6 +135,12 @@ export class RelayedSession implements MediaSession, Listened {
     this.#callees.delete(branch);
     this.#answered.delete(branch);
     this.#relink();
+    this.#showStreams();
+  }
+
+  attach(tap: MediaTap): void {
+    this.#tap = tap as CallTap;
+    this.#showStreams();
   }
 
   settle(branch: string): void {
@@ -211,6 +222,19 @@ export class RelayedSession implements MediaSession, Listened {
   *#legs(): Iterable<MediaLeg> {
     if (this.#caller) yield this.#caller;
     yield* this.#callees.values();
+  }
+
+  #showStreams(): void {
+    const tap = this.#tap;
+    const caller = this.#caller;
+    if (!tap || !caller || this.#closed) return;
+    const { forwarder } = this.#context;
+    const generation = (slot: number): number => forwarder.generation(slot);
+    const chosen = this.#callees.get(this.#settled ?? [...this.#answered].at(-1) ?? '\0');
+    tap.setStreams([
+      ...tappedStreams(caller, 'caller', chosen, generation),
+      ...[...this.#callees.values()].flatMap((leg) => tappedStreams(leg, 'callee', caller, generation)),
+    ]);
   }
 
   /** Binds what the offer needs on both sides, all of it or nothing. */

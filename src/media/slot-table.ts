@@ -65,6 +65,11 @@ export class SlotTable {
     return slot * doubles;
   }
 
+  /** Which owner the slot has. */
+  generation(slot: number): number {
+    return this.values[slot * doubles + counter.generation]!;
+  }
+
   /** For a new owner. */
   clear(slot: number): void {
     const generation = this.values[slot * doubles + counter.generation]! + 1;

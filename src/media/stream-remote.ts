@@ -7,6 +7,7 @@ import {
   type SessionDescription,
 } from '../sdp/session-description.ts';
 import { isMediaDestination } from './destination.ts';
+import type { AudioFormat } from './recording/audio-decoder.ts';
 import type { PacketKinds } from './rtp-statistics.ts';
 
 /** What one side said about one stream. */
@@ -19,6 +20,12 @@ export interface StreamRemote {
   /** c=0.0.0.0: nothing is to be sent (RFC 3264 8.4). */
   readonly muted: boolean;
   readonly kinds: PacketKinds;
+  /** For those who look into the packets. */
+  readonly described: {
+    readonly media: string;
+    readonly proto: string;
+    readonly formats: ReadonlyMap<number, AudioFormat>;
+  };
   /** Where the side's SIP comes from. */
   readonly signalling: string | undefined;
 }
@@ -66,6 +73,16 @@ export function remoteOf(
     isRtp: isRtp || /DTLS|TLS/i.test(section.proto),
     muted: !ice && isUnspecified(host),
     signalling: signalling === undefined ? undefined : normalizeHost(signalling),
+    described: {
+      media: section.media,
+      proto: section.proto,
+      formats: new Map(
+        [...section.rtpMaps].map(([type, { encoding, rate, channels }]) => [
+          type,
+          { encoding, clockRate: rate, channels },
+        ]),
+      ),
+    },
     kinds: {
       tracked: isRtp && !bundled,
       reports: isRtp && !/\/SAVPF?$/i.test(section.proto),

@@ -226,9 +226,15 @@ function attribute(
       break;
     }
     case 'rtpmap': {
-      const map = /^[ \t]*(\d{1,3})[ \t]+([^/\s]+)\/(\d{1,6})/.exec(text.slice(colon + 1, line.end));
+      const map = /^[ \t]*(\d{1,3})[ \t]+([^/\s]+)\/(\d{1,6})(?:\/(\d{1,2}))?/.exec(
+        text.slice(colon + 1, line.end),
+      );
       if (section && map && Number(map[1]) < 128) {
-        section.rtpMaps.set(Number(map[1]), { encoding: map[2]!, rate: Number(map[3]) });
+        section.rtpMaps.set(Number(map[1]), {
+          encoding: map[2]!,
+          rate: Number(map[3]),
+          channels: Number(map[4] ?? 1),
+        });
       }
       break;
     }

@@ -55,7 +55,10 @@ export interface MediaSection extends SdpLevel {
   /** Its name in groups (RFC 5888). */
   readonly mid: string | undefined;
   /** Encoding names and clock rates by payload type, as far as they are told (RFC 8866 6.6). */
-  readonly rtpMaps: ReadonlyMap<number, { readonly encoding: string; readonly rate: number }>;
+  readonly rtpMaps: ReadonlyMap<
+    number,
+    { readonly encoding: string; readonly rate: number; readonly channels: number }
+  >;
   /** Where a `c=` line belongs that the section does not have yet: after `m=` and `i=` (RFC 8866 9). */
   readonly connectionAt: number;
 }

@@ -1,4 +1,9 @@
-import type { MediaRelay, MediaSession, MediaSessionEvents } from '../../src/media/media-contract.ts';
+import type {
+  MediaRelay,
+  MediaSession,
+  MediaSessionEvents,
+  MediaTap,
+} from '../../src/media/media-contract.ts';
 
 /** A relay that moves no packets: it writes down what it was told and marks what it rewrote. */
 export class FakeMediaRelay implements MediaRelay {
@@ -28,9 +33,24 @@ export class FakeMediaRelay implements MediaRelay {
       },
       rollBack: (branch, party) => this.told.push(`roll back ${party} ${branch}`),
       dropBranch: (branch) => this.told.push(`drop ${branch}`),
+      attach: () => this.told.push('attach'),
       settle: (branch) => this.told.push(`settle ${branch}`),
       snapshot: () => [],
       close: () => this.told.push('close'),
+    };
+  }
+
+  openTap(): MediaTap {
+    return {
+      recording: false,
+      record: ({ reason }) => this.told.push(`record ${reason}`),
+      stopRecording: () => this.told.push('stop recording'),
+      watchDigits: (kind) => this.told.push(`watch ${kind}`),
+      message: (_source, _destination, text) => this.told.push(`message ${text.slice(0, text.indexOf(' '))}`),
+      end: () => {
+        this.told.push('end tap');
+        return Promise.resolve();
+      },
     };
   }
 

@@ -1,0 +1,78 @@
+import { aLawSamples, muLawSamples } from './g711.ts';
+import { G722Decoder } from './g722-decoder.ts';
+
+/** An encoding as SDP names it. */
+export interface AudioFormat {
+  readonly encoding: string;
+  /** Of the time stamps; G.722 says 8000 and has twice as many samples (RFC 3551 4.5.2). */
+  readonly clockRate: number;
+  readonly channels: number;
+}
+
+const g722Rate = 16_000;
+
+/** Static payload types (RFC 3551 6) that need no rtpmap. */
+export const staticFormats: ReadonlyMap<number, AudioFormat> = new Map([
+  [0, { encoding: 'PCMU', clockRate: 8000, channels: 1 }],
+  [3, { encoding: 'GSM', clockRate: 8000, channels: 1 }],
+  [4, { encoding: 'G723', clockRate: 8000, channels: 1 }],
+  [8, { encoding: 'PCMA', clockRate: 8000, channels: 1 }],
+  [9, { encoding: 'G722', clockRate: 8000, channels: 1 }],
+  [10, { encoding: 'L16', clockRate: 44_100, channels: 2 }],
+  [11, { encoding: 'L16', clockRate: 44_100, channels: 1 }],
+  [13, { encoding: 'CN', clockRate: 8000, channels: 1 }],
+  [15, { encoding: 'G728', clockRate: 8000, channels: 1 }],
+  [18, { encoding: 'G729', clockRate: 8000, channels: 1 }],
+]);
+
+/** Rates that are audio: what an rtpmap says may be anything. */
+const leastRate = 8000;
+const mostRate = 48_000;
+
+/** Samples a second of what comes out of the decoder; undefined for what is not decoded. */
+export function decodedRate({ encoding, clockRate, channels }: AudioFormat): number | undefined {
+  if (clockRate < leastRate || clockRate > mostRate) return undefined;
+  switch (encoding.toUpperCase()) {
+    case 'PCMU':
+    case 'PCMA':
+      return channels === 1 ? clockRate : undefined;
+    case 'G722':
+      return 2 * clockRate === g722Rate ? g722Rate : undefined;
+    case 'L16':
+      return channels > 0 && channels <= 8 ? clockRate : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/** A decoder for one stream of a format that has a `decodedRate`. */
+export function audioDecoder({ encoding, channels }: AudioFormat): (payload: Uint8Array) => Int16Array {
+  switch (encoding.toUpperCase()) {
+    case 'PCMU':
+      return byTable(muLawSamples);
+    case 'PCMA':
+      return byTable(aLawSamples);
+    case 'G722': {
+      const decoder = new G722Decoder();
+      return (payload) => decoder.decode(payload);
+    }
+    default:
+      return (payload) => linear(payload, channels);
+  }
+}
+
+function byTable(samples: Int16Array): (payload: Uint8Array) => Int16Array {
+  return (payload) => Int16Array.from(payload, (byte) => samples[byte]!);
+}
+
+/** Network byte order, channel by channel (RFC 3551 4.5.11); several become one by their mean. */
+function linear(payload: Uint8Array, channels: number): Int16Array {
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  const samples = new Int16Array(Math.floor(payload.length / (2 * channels)));
+  for (let n = 0; n < samples.length; n++) {
+    let sum = 0;
+    for (let channel = 0; channel < channels; channel++) sum += view.getInt16(2 * (n * channels + channel));
+    samples[n] = Math.round(sum / channels);
+  }
+  return samples;
+}
