@@ -4,6 +4,7 @@ import { type AccountStore, ensureFirstAccounts, openAccountStore } from './acco
 import { DigestAuthenticator } from './account/digest.ts';
 import { loadNonceKey } from './account/nonce-key.ts';
 import { Drain } from './agent/drain.ts';
+import { DtmfHook } from './agent/dtmf-hook.ts';
 import { type AgentLog, Follower } from './agent/follower.ts';
 import { ListenerSet } from './agent/listener-set.ts';
 import { type ConfigurationLayers, LiveConfiguration, withLive } from './agent/live-configuration.ts';
@@ -24,6 +25,7 @@ import { type Listener, listenerKey } from './net/listener.ts';
 import { LogLimit } from './net/log-limit.ts';
 import { readOsInterfaces } from './net/os-interfaces.ts';
 import { CallCount, type CallsInProgress } from './proxy/call-count.ts';
+import { CallTaps } from './proxy/call-taps.ts';
 import { DialogCookies } from './proxy/dialog-cookie.ts';
 import { MediaAnchor } from './proxy/media-anchor.ts';
 import { ProxyCore } from './proxy/proxy-core.ts';
@@ -72,7 +74,9 @@ export class Agent {
   readonly #proxy: ProxyCore;
   readonly #identity: Identity;
   readonly #relay: MediaRelay | undefined;
+  readonly #media: MediaAnchor | undefined;
   readonly #calls: CallsInProgress;
+  #hook: DtmfHook | undefined;
   readonly #listeners: ListenerSet;
   readonly #follower: Follower;
   #closing: Promise<void> | undefined;
@@ -85,7 +89,7 @@ export class Agent {
   private constructor(options: AgentOptions, parts: AgentParts) {
     const { clock, log } = options;
     const { live, relay, accounts, location } = parts;
-    const { realm, stateDirectory, unreadableSdp, silentCalls } = live.current;
+    const { realm, stateDirectory, unreadableSdp, silentCalls, mediaPath } = live.current;
     this.#options = options;
     this.#live = live;
     this.#limit = new LogLimit(clock);
@@ -98,7 +102,14 @@ export class Agent {
     const key = loadNonceKey(stateDirectory);
     const authenticator = new DigestAuthenticator(realm, accounts, key, clock);
     const media =
-      relay && new MediaAnchor(relay, identity, { unreadable: unreadableSdp, silence: silentCalls });
+      relay &&
+      new MediaAnchor(
+        relay,
+        identity,
+        { unreadable: unreadableSdp, silence: silentCalls, path: mediaPath },
+        this.#tapsOf(relay, live.current),
+      );
+    this.#media = media;
     const calls = media ? undefined : new CallCount(clock);
     this.#calls = (media ?? calls)!;
     this.#listeners = new ListenerSet({
@@ -263,6 +274,11 @@ export class Agent {
     return this.#follower.reload();
   }
 
+  /** Begins or ends the recording of a call; false where there is none of that Call-ID with media here. */
+  record(callId: string, wanted: boolean): boolean {
+    return this.#media?.record(callId, wanted) ?? false;
+  }
+
   /** Closes the listeners, then what stands behind them. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -276,9 +292,19 @@ export class Agent {
     await this.#listeners.close();
     this.#layer.close();
     await this.#relay?.close();
+    await this.#hook?.close();
     this.#location.close();
     this.#accounts.close();
     this.#limit.close();
+  }
+
+  #tapsOf(relay: MediaRelay, { record, dtmf, dtmfHook }: Configuration): CallTaps {
+    const { clock, log } = this.#options;
+    if (dtmf !== 'off' && dtmfHook !== undefined) this.#hook = new DtmfHook(dtmfHook, clock, log);
+    return new CallTaps(relay, this.#identity, { record, dtmf }, (digit) => {
+      log.info({ ...digit }, 'a key was pressed');
+      this.#hook?.tell({ event: 'dtmf', time: new Date(clock.now()).toISOString(), ...digit });
+    });
   }
 
   #refusesNew(listener: Listener, registers: boolean): number | undefined {
@@ -296,18 +322,44 @@ export class Agent {
         `${listenerKey(listener)} cannot be opened: expected a udp listener, since SIP is served over UDP alone so far. Write udp:${formatEndpoint(listener.bound)}.`,
       );
     }
-    return openUdp(listener, this.#receive, { log, clock, implementation: this.#live.current.udp });
+    const shown = this.#media?.taps;
+    const options = { log, clock, implementation: this.#live.current.udp };
+    if (!shown) return openUdp(listener, this.#receive, options);
+    let outer: Transport | undefined;
+    const inner = await openUdp(
+      listener,
+      (text, source, transport) => this.#receive(text, source, outer ?? transport),
+      options,
+    );
+    outer = shownTransport(inner, shown);
+    return outer;
   }
 
   /** The last line of defence: no message may end the process, whatever it finds in us. */
   readonly #receive = (text: string, source: Endpoint, transport: Transport): void => {
     try {
+      const taps = this.#media?.taps;
+      if (taps?.active) taps.saw(text, transport.listener, source, true);
       this.#layer.receive(text, source, transport);
     } catch (error) {
       this.#limit.line('agent.message', (suppressed) =>
         this.#options.log.error({ err: error, source, suppressed }, 'a message could not be processed'),
       );
     }
+  };
+}
+
+/** A transport whose messages of recorded calls are shown as they leave. */
+function shownTransport(transport: Transport, taps: CallTaps): Transport {
+  return {
+    listener: transport.listener,
+    reliable: transport.reliable,
+    counters: transport.counters,
+    send: (text, destination) => {
+      if (taps.active) taps.saw(text, transport.listener, destination, false);
+      transport.send(text, destination);
+    },
+    close: () => transport.close(),
   };
 }
 

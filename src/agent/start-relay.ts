@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Configuration } from '../cli/configuration.ts';
 import type { DiscoveryLog } from '../discovery/provider.ts';
 import { CloudsipError } from '../error.ts';
@@ -7,7 +8,7 @@ import type { Clock } from '../net/clock.ts';
 
 export type RelayConfiguration = Pick<
   Configuration,
-  'media' | 'rtpPorts' | 'silenceLimits' | 'dscp' | 'sdpOrigin'
+  'media' | 'rtpPorts' | 'silenceLimits' | 'dscp' | 'sdpOrigin' | 'recordDirectory' | 'stateDirectory'
 >;
 
 /** The media relay that the configuration asks for; undefined where media is left to the endpoints. */
@@ -16,7 +17,7 @@ export async function startRelay(
   clock: Clock,
   log: DiscoveryLog,
 ): Promise<MediaRelay | undefined> {
-  const { media, rtpPorts, silenceLimits, dscp, sdpOrigin } = configuration;
+  const { media, rtpPorts, silenceLimits, dscp, sdpOrigin, recordDirectory, stateDirectory } = configuration;
   if (media === 'off') return undefined;
   return startMediaRelay({
     portRange: rtpPorts,
@@ -24,6 +25,7 @@ export async function startRelay(
     silence: silenceLimits,
     dscp,
     keepOrigin: sdpOrigin === 'keep',
+    recordDirectory: recordDirectory ?? join(stateDirectory, 'recordings'),
     clock,
     log: {
       debug: (message) => log.debug({}, message),
@@ -58,6 +60,6 @@ export async function relayWithTags(
 
 /** What of a configuration the relay is made of. */
 export function relayOptions(configuration: Configuration): RelayConfiguration {
-  const { media, rtpPorts, silenceLimits, dscp, sdpOrigin } = configuration;
-  return { media, rtpPorts, silenceLimits, dscp, sdpOrigin };
+  const { media, rtpPorts, silenceLimits, dscp, sdpOrigin, recordDirectory, stateDirectory } = configuration;
+  return { media, rtpPorts, silenceLimits, dscp, sdpOrigin, recordDirectory, stateDirectory };
 }

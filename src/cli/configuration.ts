@@ -12,6 +12,12 @@ export type UnreadableSdp = 'refuse' | 'pass';
 export type SilentCalls = 'report' | 'bye';
 /** What becomes of the address in o=, which nobody sends to but everybody reads. */
 export type SdpOrigin = 'replace' | 'keep';
+/** `off`; `ask`: where an authenticated caller asks; `all`; or the calls of these accounts. */
+export type RecordPolicy = 'off' | 'ask' | 'all' | readonly string[];
+/** Where keys are looked for. */
+export type DtmfMode = 'off' | 'events' | 'inband';
+/** Whether media goes through us. */
+export type MediaPath = 'relay' | 'direct' | 'local-direct';
 /** Which socket calls carry SIP over UDP. */
 export type UdpMode = 'auto' | 'batched' | 'dgram';
 
@@ -52,6 +58,13 @@ export interface Configuration {
   /** RFC 2474, 0 to 63. */
   readonly dscp: number;
   readonly sdpOrigin: SdpOrigin;
+  readonly mediaPath: MediaPath;
+  readonly record: RecordPolicy;
+  /** Absolute path; undefined for `recordings` in the state directory. */
+  readonly recordDirectory: string | undefined;
+  readonly dtmf: DtmfMode;
+  /** Is told of each key; http or https. */
+  readonly dtmfHook: string | undefined;
   readonly udp: UdpMode;
   /** How often the cloud is asked; undefined for its own pace. */
   readonly pollIntervalMs: number | undefined;

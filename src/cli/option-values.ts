@@ -92,6 +92,21 @@ export function readRealm(text: string): string | undefined {
   return text.length <= 128 && /^[^"\\\x00-\x1f\x7f]+$/.test(text) ? text : undefined;
 }
 
+/** `off`, `ask`, `all`, or names of accounts parted by commas. */
+export function readRecord(text: string): 'off' | 'ask' | 'all' | readonly string[] | undefined {
+  const word = text.toLowerCase();
+  if (word === 'off' || word === 'ask' || word === 'all') return word;
+  const names = text.split(',').map((name) => name.trim());
+  return names.every((name) => /^[^\s,:"@]{1,128}$/.test(name)) ? names : undefined;
+}
+
+/** http or https, without credentials, which would be shown. */
+export function readWebAddress(text: string): string | undefined {
+  const url = URL.parse(text);
+  const isWeb = url?.protocol === 'http:' || url?.protocol === 'https:';
+  return url && isWeb && url.username === '' && url.password === '' ? url.href : undefined;
+}
+
 /** A reader for one word out of a few. */
 export function oneOf<Word extends string>(words: readonly Word[]): (text: string) => Word | undefined {
   return (text) => words.find((word) => word === text.toLowerCase());

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { DEFAULT_STUN_SERVERS, parseStunServer } from '../discovery/stun-server.ts';
-import type { Configuration, DrainCause } from './configuration.ts';
+import type { Configuration, DrainCause, RecordPolicy } from './configuration.ts';
 import { defaultStateDirectory, type Machine } from './default-state-directory.ts';
 import {
   oneOf,
@@ -14,7 +14,9 @@ import {
   readPortRange,
   readProvider,
   readRealm,
+  readRecord,
   readSilence,
+  readWebAddress,
 } from './option-values.ts';
 import { readStatic, type SectionReader } from './static-section.ts';
 
@@ -78,6 +80,8 @@ const mediaModes = ['auto', 'kernel', 'kernel-xdp', 'koffi', 'dgram', 'off'] as 
 const unreadableModes = ['refuse', 'pass'] as const;
 const silenceModes = ['report', 'bye'] as const;
 const originModes = ['replace', 'keep'] as const;
+const dtmfModes = ['off', 'events', 'inband'] as const;
+const mediaPaths = ['relay', 'direct', 'local-direct'] as const;
 const udpModes = ['auto', 'batched', 'dgram'] as const;
 const drainCauses = [
   'termination',
@@ -283,6 +287,56 @@ const table = {
     },
     originModes,
   ),
+  mediaPath: choice(
+    {
+      name: 'media-path',
+      summary:
+        'Media passes the relay, or goes directly between the sides: always, or where both are in one local network.',
+      defaultText: 'relay',
+      fallback: () => 'relay',
+    },
+    mediaPaths,
+  ),
+  record: single<RecordPolicy>({
+    name: 'record',
+    placeholder: 'WHO',
+    summary: 'Calls to record: off, ask (where the caller asks), all, or names of accounts parted by commas.',
+    defaultText: 'off',
+    expected: 'off, ask, all, or names of accounts parted by commas',
+    read: readRecord,
+    fallback: () => 'off',
+    notInCloud: true,
+  }),
+  recordDirectory: single<string | undefined>({
+    name: 'record-dir',
+    placeholder: 'DIR',
+    summary: 'Where recordings go.',
+    defaultText: 'recordings in the state directory',
+    expected: 'the path of a directory',
+    read: (text) => (text ? resolve(text) : undefined),
+    fallback: () => undefined,
+    notInCloud: true,
+  }),
+  dtmf: choice(
+    {
+      name: 'dtmf',
+      summary:
+        'Keys that are pressed in calls: none, those told by RTP events and SIP INFO, in audio as well.',
+      defaultText: 'off',
+      fallback: () => 'off',
+    },
+    dtmfModes,
+  ),
+  dtmfHook: single<string | undefined>({
+    name: 'dtmf-hook',
+    placeholder: 'URL',
+    summary: 'A web server that is told of each key by POST of JSON.',
+    defaultText: 'none',
+    expected: 'an address such as http://127.0.0.1:8080/dtmf',
+    read: readWebAddress,
+    fallback: () => undefined,
+    notInCloud: true,
+  }),
   udp: choice(
     {
       name: 'udp',

@@ -95,6 +95,8 @@ export interface MediaSession {
   rollBack(branch: string, party: Party): void;
   /** All packets of the call pass this tap from now on. It is ended by whoever opened it. */
   attach(tap: MediaTap): void;
+  /** A key was pressed: the call's end line tells of it. */
+  noteDigit(digit: DtmfDigit): void;
   /** A branch of a fork failed: its callee leg is closed. */
   dropBranch(branch: string): void;
   /** The branch that won: all other callee legs are closed. */

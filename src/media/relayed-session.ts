@@ -1,5 +1,6 @@
 import { bundleHeads } from '../sdp/bundle.ts';
 import { iceUfragOf, type SessionDescription } from '../sdp/session-description.ts';
+import type { DtmfDigit } from './dtmf/dtmf-digit.ts';
 import type {
   MediaIdentity,
   MediaSession,
@@ -30,6 +31,9 @@ export interface SessionContext extends LegContext {
   closed(session: RelayedSession): void;
 }
 
+/** More keys than these stand on no end line. */
+const maxDigits = 64;
+
 /**
  * The media of one call: one leg that faces the caller, one for each branch of the fork. What a callee sends goes
  * to the caller; what the caller sends goes to the branch that won, before that to the one that answered last.
@@ -45,6 +49,7 @@ export class RelayedSession implements MediaSession, Listened {
   readonly #openOffers = new OpenOffers();
   #settled: string | undefined;
   #tap: CallTap | undefined;
+  #digits: DtmfDigit[] | undefined;
   #closed = false;
 
   constructor(id: string, events: MediaSessionEvents, context: SessionContext) {
@@ -152,6 +157,11 @@ export class RelayedSession implements MediaSession, Listened {
     this.#context.silence.touch(this);
   }
 
+  noteDigit(digit: DtmfDigit): void {
+    this.#digits ??= [];
+    if (this.#digits.length < maxDigits) this.#digits.push(digit);
+  }
+
   snapshot(): StreamSnapshot[] {
     return [...this.#legs()].flatMap((leg) =>
       leg.pairs.flatMap((pair, index): StreamSnapshot[] => {
@@ -184,7 +194,10 @@ export class RelayedSession implements MediaSession, Listened {
     this.#context.silence.remove(this);
     const streams = summarize(this.snapshot());
     // A call that nobody answered has nothing to tell, and strangers can make many of them.
-    if (streams.length > 0) this.#context.log.info('the media of a call ended', { callId: this.id, streams });
+    if (streams.length > 0) {
+      const dtmf = this.#digits && { dtmf: this.#digits };
+      this.#context.log.info('the media of a call ended', { callId: this.id, streams, ...dtmf });
+    }
     for (const leg of [...this.#legs()]) leg.close();
     this.#caller = undefined;
     this.#callees.clear();

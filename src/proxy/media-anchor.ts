@@ -1,10 +1,13 @@
 import type { Identity } from '../identity/identity.ts';
 import type { MediaIdentity, MediaRelay } from '../media/media-contract.ts';
-import { unbracket } from '../net/address.ts';
+import { familyOf, normalizeHost, unbracket } from '../net/address.ts';
+import { scopeOf } from '../net/address-scope.ts';
 import type { Listener } from '../net/listener.ts';
 import type { Message } from '../sip/message/message.ts';
 import type { CallsInProgress } from './call-count.ts';
+import type { CallTaps } from './call-taps.ts';
 import { type DialogEndName, noteRequest, sayBye } from './dialog-ends.ts';
+import { digitOfInfo } from './dtmf-info.ts';
 import type { Forwarding } from './forwarding.ts';
 import { type AnchoredCall, MediaExchange } from './media-exchange.ts';
 
@@ -19,9 +22,11 @@ export interface MediaPolicy {
   readonly unreadable: 'refuse' | 'pass';
   /** What becomes of a call whose media fell silent: both sides get a BYE, or only the ports come back. */
   readonly silence: 'bye' | 'report';
+  /** Through us; between the sides; or between them where both are in the same local network or behind the same NAT. */
+  readonly path: 'relay' | 'direct' | 'local-direct';
 }
 
-export const defaultMediaPolicy: MediaPolicy = { unreadable: 'refuse', silence: 'report' };
+export const defaultMediaPolicy: MediaPolicy = { unreadable: 'refuse', silence: 'report', path: 'relay' };
 
 /** How often one dialog may pass us: by a proxy behind us that sends it back, or one before us that forks. */
 const maxPasses = 16;
@@ -35,6 +40,8 @@ const maxPasses = 16;
  */
 export class MediaAnchor implements CallsInProgress {
   readonly policy: MediaPolicy;
+  /** Undefined where nobody records or listens. */
+  readonly taps: CallTaps | undefined;
   readonly #relay: MediaRelay;
   readonly #identity: Identity;
   /** By Call-ID, the caller's tag and the pass. */
@@ -43,10 +50,16 @@ export class MediaAnchor implements CallsInProgress {
   readonly #invites = new Map<string, MediaExchange>();
   #forwarding: Forwarding | undefined;
 
-  constructor(relay: MediaRelay, identity: Identity, policy: MediaPolicy = defaultMediaPolicy) {
+  constructor(
+    relay: MediaRelay,
+    identity: Identity,
+    policy: MediaPolicy = defaultMediaPolicy,
+    taps?: CallTaps,
+  ) {
     this.#relay = relay;
     this.#identity = identity;
     this.policy = policy;
+    this.taps = taps;
   }
 
   /** Whose transactions carry a BYE of ours; to be set before the first message. */
@@ -98,12 +111,21 @@ export class MediaAnchor implements CallsInProgress {
 
   /** A request inside a dialog passes: what a BYE of ours would have to know of it. */
   note(request: Message, pass: number): void {
+    if (request.method === 'INFO') this.#noteDigit(request, pass);
     if (this.policy.silence !== 'bye') return;
     const ends = (key: string): AnchoredCall['ends'] => this.#calls.get(key)?.ends;
     const byCaller = ends(keyOf(request, request.fromTag ?? '', pass));
     const byCallee = byCaller ? undefined : ends(keyOf(request, request.toTag ?? '', pass));
     if (byCaller) noteRequest(byCaller, 'caller', request);
     else if (byCallee) noteRequest(byCallee, 'callee', request);
+  }
+
+  #noteDigit(request: Message, pass: number): void {
+    const digit = digitOfInfo(request);
+    // A dialog that passes twice tells of one key.
+    if (!digit || pass !== 0) return;
+    const byCaller = this.#calls.has(keyOf(request, request.fromTag ?? '', pass));
+    this.taps?.pressed(request.callId, { party: byCaller ? 'caller' : 'callee', ...digit, by: 'info' });
   }
 
   /** The dialog of this request is over: its ports come back. A BYE to another branch of a fork ends only that. */
@@ -121,7 +143,7 @@ export class MediaAnchor implements CallsInProgress {
 
   /** Used by exchanges. */
   open(key: string, opener: MediaExchange): AnchoredCall {
-    const session = this.#relay.createSession(key.slice(0, key.indexOf('\n')), {
+    const session = this.#relay.createSession(callIdOf(key), {
       onSilence: () => this.#silent(key),
     });
     const call: AnchoredCall = {
@@ -129,17 +151,21 @@ export class MediaAnchor implements CallsInProgress {
       opener,
       branches: new Map(),
       offers: new Map(),
+      request: opener.request,
+      direct: new Map(),
       winner: undefined,
       ends: undefined,
     };
     this.#calls.set(key, call);
     this.#invites.delete(key);
+    this.taps?.attach(opener.request, session);
     return call;
   }
 
   /** Used by exchanges: an INVITE is over, and whatever media it has stands by itself. */
   forget(key: string, exchange: MediaExchange): void {
     if (this.#invites.get(key) === exchange) this.#invites.delete(key);
+    if (!this.#calls.has(key)) this.taps?.end(callIdOf(key), undefined);
   }
 
   /** Used by exchanges. */
@@ -148,6 +174,32 @@ export class MediaAnchor implements CallsInProgress {
     if (!call) return;
     this.#calls.delete(key);
     call.session.close();
+    this.taps?.end(callIdOf(key), call.session);
+  }
+
+  /** Used by exchanges: whether the media of these two goes past us. What is recorded does not. */
+  goesDirect(request: Message, sender: HopSide, receiver: HopSide): boolean {
+    const { path } = this.policy;
+    if (path === 'relay' || this.taps?.has(request.callId)) return false;
+    if (path === 'direct') return true;
+    const [one, other] = [normalizeHost(sender.peerAddress), normalizeHost(receiver.peerAddress)];
+    if (one === other) return true;
+    // What is on this machine is in no network that others reach.
+    const isNear = (address: string): boolean =>
+      this.#identity.isLocal(address) && scopeOf(address) !== 'loopback';
+    return familyOf(one) === familyOf(other) && isNear(one) && isNear(other);
+  }
+
+  /** Begins or ends the recording of a call, by its Call-ID. False where there is no such call with media here. */
+  record(callId: string, wanted: boolean): boolean {
+    const { taps } = this;
+    if (!taps) return false;
+    for (const [key, { request, session, direct }] of this.#calls) {
+      // What does not pass here cannot be recorded any more.
+      if (callIdOf(key) !== callId || [...direct.values()].includes(true)) continue;
+      return taps.recordNow(callId, request, session, wanted);
+    }
+    return false;
   }
 
   /** The addresses of the leg that faces a peer: the same choice as in Via and Record-Route. */
@@ -192,4 +244,8 @@ export class MediaAnchor implements CallsInProgress {
 
 function keyOf(request: Message, callerTag: string, pass: number): string {
   return pass === 0 ? `${request.callId}\n${callerTag}` : `${request.callId}\n${callerTag}\n${pass}`;
+}
+
+function callIdOf(key: string): string {
+  return key.slice(0, key.indexOf('\n'));
 }

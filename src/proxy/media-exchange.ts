@@ -17,6 +17,10 @@ export interface AnchoredCall {
   readonly branches: Map<string, string>;
   /** Branches with an offer that waits for its answer, and who made it. */
   readonly offers: Map<string, Party>;
+  /** What it began with. */
+  readonly request: Message;
+  /** By branch: whether its media goes past us. */
+  readonly direct: Map<string, boolean>;
   /** The dialog that the call lives on, from its 2xx. */
   winner: { readonly branch: string; readonly tag: string } | undefined;
   /** What a BYE of ours needs; kept only where silence asks for one. */
@@ -36,7 +40,7 @@ export class MediaExchange {
   /** Which of the times that the dialog passes us, from 0. */
   readonly pass: number;
   readonly #anchor: MediaAnchor;
-  readonly #request: Message;
+  readonly request: Message;
   readonly #key: string;
   /** Who sent the request. */
   readonly #party: Party;
@@ -57,7 +61,7 @@ export class MediaExchange {
     calleeTag: string | undefined,
   ) {
     this.#anchor = anchor;
-    this.#request = request;
+    this.request = request;
     this.#key = key;
     this.pass = pass;
     this.#party = party;
@@ -75,15 +79,15 @@ export class MediaExchange {
     if (!description) return undefined;
     const call = this.#anchor.find(this.#key) ?? this.#anchor.open(this.#key, this);
     const branch = this.initial ? transactionBranch : this.#branchOf(call, transactionBranch);
-    if (branch === undefined) return this.#refused(this.#request, description, receiver);
+    if (branch === undefined) return this.#refused(this.request, description, receiver);
     const answers =
-      this.#request.method === 'ACK' ||
+      this.request.method === 'ACK' ||
       // RFC 3262 5: the offer came in a reliable provisional response.
-      (this.#request.method === 'PRACK' && call.offers.get(branch) === other(this.#party));
+      (this.request.method === 'PRACK' && call.offers.get(branch) === other(this.#party));
     if (!answers && !this.initial) this.#offeredTo = branch;
     return this.#rewrite(
       call,
-      this.#request,
+      this.request,
       description,
       answers ? 'answer' : 'offer',
       this.#party,
@@ -182,7 +186,7 @@ export class MediaExchange {
     if (branch !== undefined) return branch;
     throw new MediaError(
       'media.branch-gone',
-      `A ${this.#request.method} came for a dialog of ${this.#request.callId} that no response began: its media has no branch.`,
+      `A ${this.request.method} came for a dialog of ${this.request.callId} that no response began: its media has no branch.`,
     );
   }
 
@@ -197,6 +201,11 @@ export class MediaExchange {
     receiver: HopSide,
   ): string | undefined {
     const { body } = message;
+    if (this.#goesDirect(call, kind, branch, sender, receiver)) {
+      if (kind === 'offer') call.offers.set(branch, from);
+      else call.offers.delete(branch);
+      return undefined;
+    }
     try {
       if (!where.readable) {
         throw new MediaError('media.sdp-unusable', 'The session description is encoded: it is read as text.');
@@ -219,12 +228,32 @@ export class MediaExchange {
     }
   }
 
+  /** Decided where the first description of a branch passes, when both sides are known; what follows keeps to it. */
+  #goesDirect(
+    call: AnchoredCall,
+    kind: 'offer' | 'answer',
+    branch: string,
+    sender: HopSide,
+    receiver: HopSide,
+  ): boolean {
+    const known = call.direct.get(branch);
+    // A branch that is tried at its next address is another one.
+    const begins = this.initial && kind === 'offer' && !call.winner;
+    if (known !== undefined && !begins) return known;
+    const direct = this.#anchor.goesDirect(this.request, sender, receiver);
+    call.direct.set(branch, direct);
+    return direct;
+  }
+
   #settle(call: AnchoredCall, branch: string, tag: string): void {
-    const { method } = this.#request;
+    const { method } = this.request;
     // An UPDATE before the 2xx of the INVITE decides nothing (RFC 3311).
     if (method !== 'INVITE' && call.opener !== this) return;
     call.winner ??= { branch, tag };
     call.session.settle(call.winner.branch);
+    if (call.direct.get(call.winner.branch) !== true) return;
+    // What rang through us and lost gives its ports back.
+    for (const [lost, direct] of call.direct) if (!direct) call.session.dropBranch(lost);
   }
 
   /** A description that has to be passed on, while this call has no media for it. */

@@ -5,7 +5,7 @@ import type { LocationStore } from '../location/location-store.ts';
 import { type Endpoint, normalizeHost } from '../net/address.ts';
 import { type Listener, listenerKey } from '../net/listener.ts';
 import type { RegisterResult } from '../registrar/registrar.ts';
-import { CONTACT, PROXY_AUTHORIZATION } from '../sip/message/header-id.ts';
+import { CONTACT, PROXY_AUTHORIZATION, X_CLOUDSIP_RECORD } from '../sip/message/header-id.ts';
 import type { Message } from '../sip/message/message.ts';
 import { parseNameAddr } from '../sip/message/name-addr.ts';
 import { buildResponse } from '../sip/message/response.ts';
@@ -149,16 +149,16 @@ export class ProxyCore implements TransactionUser {
     // A new request. Whoever says to be one of our users, or wants to go elsewhere, proves who he is.
     const removeLines: number[] = [];
     const caller = parseSipUri(request.from?.uri ?? '');
-    let callerProved = false;
+    let account: string | undefined;
     const callerIsOurs = caller !== undefined && this.#isSelf(caller.host, caller.port);
     if (!dialog && (callerIsOurs || !forUs)) {
-      const account = this.#authenticate(transaction, caller, callerIsOurs, removeLines);
+      account = this.#authenticate(transaction, caller, callerIsOurs, removeLines);
       if (account === undefined) return;
-      callerProved = true;
     }
     if (!forUs) {
       const target = { requestUri: route.requestUri, uri, routes: [], flow: undefined, listener: undefined };
-      this.#forward(transaction, route, hash, [[target]], removeLines, callerProved);
+      this.#consider(transaction, account, undefined, removeLines);
+      this.#forward(transaction, route, hash, [[target]], removeLines, account !== undefined);
       return;
     }
     const user = unescapeUser(uri.user!);
@@ -180,7 +180,21 @@ export class ProxyCore implements TransactionUser {
       this.#refuse(transaction, { status: 483 });
       return;
     }
-    this.#forward(transaction, route, hash, groups, removeLines, callerProved);
+    this.#consider(transaction, account, user, removeLines);
+    this.#forward(transaction, route, hash, groups, removeLines, account !== undefined);
+  }
+
+  /** Whether the call is recorded. That somebody asked for it is nobody's business beyond us. */
+  #consider(
+    { request, source, transport }: ServerTransaction,
+    account: string | undefined,
+    callee: string | undefined,
+    removeLines: number[],
+  ): void {
+    const asked = request.find(X_CLOUDSIP_RECORD);
+    if (asked >= 0) removeLines.push(asked);
+    if (request.method !== 'INVITE' || request.toTag !== undefined || request.maxForwards === 0) return;
+    this.#options.media?.taps?.consider({ request, source, listener: transport.listener, account, callee });
   }
 
   #uriOf(request: Message, route: PreprocessedRoute): SipUri | undefined {

@@ -31,7 +31,11 @@ describe('10,000 calls, one after the other and in every way', () => {
         listeners: [`udp:${relayAddress}:5060 as 203.0.113.5:5060`],
         localNetworks: ['127.0.0.0/8'],
         media: (identity) =>
-          (anchor = new MediaAnchor(relay, identity, { unreadable: 'refuse', silence: 'bye' })),
+          (anchor = new MediaAnchor(relay, identity, {
+            unreadable: 'refuse',
+            silence: 'bye',
+            path: 'relay',
+          })),
       });
       // Longer than all the calls take.
       harness.bind('bob', `sip:bob@${bob}`, bob, { expiresAt: harness.clock.now() + 1e9 });

@@ -34,6 +34,7 @@ export class FakeMediaRelay implements MediaRelay {
       rollBack: (branch, party) => this.told.push(`roll back ${party} ${branch}`),
       dropBranch: (branch) => this.told.push(`drop ${branch}`),
       attach: () => this.told.push('attach'),
+      noteDigit: ({ party, digit }) => this.told.push(`digit ${party} ${digit}`),
       settle: (branch) => this.told.push(`settle ${branch}`),
       snapshot: () => [],
       close: () => this.told.push('close'),

@@ -58,7 +58,8 @@ export class AudioTrack {
     let startS = this.#startOf(stamp, format);
     const back = (this.#lastStamp - stamp) / format.clockRate;
     const jumps =
-      startS > arrivalS + farAheadS || (startS < arrivalS - farBehindS && (back < 0 || back > longestUnderWayS));
+      startS > arrivalS + farAheadS ||
+      (startS < arrivalS - farBehindS && (back < 0 || back > longestUnderWayS));
     if (jumps) {
       this.#begin(ssrc, stamp32, arrivalS);
       stamp = stamp32;

@@ -97,6 +97,10 @@ export class TapThread {
   }
 
   #take(report: TapReport): void {
+    if (report[0] === 'dropped') {
+      this.#log.warn(`recording is too slow: ${report[1]} packets of recorded calls are in no file`);
+      return;
+    }
     if (report[0] !== 'done') {
       this.#listeners.get(report[1])?.report(report);
       return;

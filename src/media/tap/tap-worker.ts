@@ -9,12 +9,16 @@ import { TappedCall } from './tapped-call.ts';
  * for it. It exists once a call asks for it.
  */
 const tickMs = 100;
+/** How often it says that it is too slow. */
+const complainEveryMs = 10_000;
 
 const data = workerData as TapData;
 const ring = new PacketRing(data.ring);
 const calls = new Map<number, TappedCall>();
 /** By slot. */
 const streams: ({ readonly stream: TappedStream; readonly call: TappedCall } | undefined)[] = [];
+let dropped = ring.dropped;
+let complainedAt = 0;
 const timer = setInterval(turn, tickMs);
 
 data.port.on('message', obey);
@@ -27,6 +31,10 @@ function turn(): void {
   take(head);
   const now = Date.now();
   for (const call of calls.values()) call.tick(now);
+  if (ring.dropped === dropped || now - complainedAt < complainEveryMs) return;
+  report(['dropped', ring.dropped - dropped]);
+  dropped = ring.dropped;
+  complainedAt = now;
 }
 
 /** Packets that were copied before a command was given belong to the time before it. */

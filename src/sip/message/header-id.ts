@@ -27,6 +27,8 @@ export const DATE = 22;
 export const RETRY_AFTER = 23;
 export const PROXY_AUTHENTICATE = 24;
 export const WWW_AUTHENTICATE = 25;
+/** Our own: an authenticated caller asks for his call to be recorded. It goes no further. */
+export const X_CLOUDSIP_RECORD = 26;
 
 /** Names in lower case, the compact forms of RFC 3261 7.3.3 among them. */
 const names: readonly (readonly [string, number])[] = [
@@ -55,6 +57,7 @@ const names: readonly (readonly [string, number])[] = [
   ['retry-after', RETRY_AFTER],
   ['proxy-authenticate', PROXY_AUTHENTICATE],
   ['www-authenticate', WWW_AUTHENTICATE],
+  ['x-cloudsip-record', X_CLOUDSIP_RECORD],
   ['v', VIA],
   ['f', FROM],
   ['t', TO],

@@ -92,7 +92,8 @@ describe('audio by the time of RTP, sample by sample', () => {
   test('time stamps that wrap go on', () => {
     const recorded = new Recorded();
     const first = 0xffff_ffff - 10 * 160;
-    for (const n of all) recorded.mixer.add(1, 'caller', n * 0.02, 7, (first + n * 160) >>> 0, pcmu, payload(n));
+    for (const n of all)
+      recorded.mixer.add(1, 'caller', n * 0.02, 7, (first + n * 160) >>> 0, pcmu, payload(n));
     recorded.mixer.finish(1);
     assert.deepEqual(recorded.channel(0), samples);
   });

@@ -117,7 +117,10 @@ for (const kind of kinds) {
       const high = muLaw(sineSamples(1500, 8000, 200));
       for (let n = 0; n < 10; n++) {
         await caller.send(rtpPacket(0, n, n * 160, 1, low.subarray(n * 160, n * 160 + 160)), call.callerPort);
-        await callee.send(rtpPacket(0, n, n * 160, 2, high.subarray(n * 160, n * 160 + 160)), call.calleePort);
+        await callee.send(
+          rtpPacket(0, n, n * 160, 2, high.subarray(n * 160, n * 160 + 160)),
+          call.calleePort,
+        );
         await callee.next();
         await caller.next();
       }
@@ -150,7 +153,11 @@ for (const kind of kinds) {
       const note = JSON.parse(readFileSync(`${base}.json`, 'utf8'));
       assert.deepEqual([note.callId, note.from, note.reason], [what.callId, what.from, 'all']);
       assert.deepEqual(
-        note.streams.map(({ party, packets, encodings }: Record<string, unknown>) => [party, packets, encodings]),
+        note.streams.map(({ party, packets, encodings }: Record<string, unknown>) => [
+          party,
+          packets,
+          encodings,
+        ]),
         [
           ['caller', 10, ['PCMU']],
           ['callee', 10, ['PCMU']],
@@ -168,13 +175,18 @@ for (const kind of kinds) {
       call.session.close();
       await call.tap.end();
       const base = onlyBase(call.directory);
-      assert.deepEqual(readdirSync(call.directory).map((name) => name.slice(name.lastIndexOf('.'))).sort(), [
-        '.json',
-        '.pcap',
-      ]);
+      assert.deepEqual(
+        readdirSync(call.directory)
+          .map((name) => name.slice(name.lastIndexOf('.')))
+          .sort(),
+        ['.json', '.pcap'],
+      );
       const note = JSON.parse(readFileSync(`${base}.json`, 'utf8'));
       assert.equal(note.streams[0].notDecoded, 'is encrypted (RTP/SAVP)');
-      assert.ok(call.said.some((line) => /is encrypted \(RTP\/SAVP\)/.test(line)), call.said.join('\n'));
+      assert.ok(
+        call.said.some((line) => /is encrypted \(RTP\/SAVP\)/.test(line)),
+        call.said.join('\n'),
+      );
     });
 
     test('a call that nobody records leaves nothing, nor does the part after its end', async (t) => {
@@ -199,7 +211,13 @@ for (const kind of kinds) {
       const call = await callFor(t, kind, { attributes: events });
       call.tap.watchDigits('events');
       await call.flush();
-      const press = async (from: Phone, to: Phone, port: number, event: number, stamp: number): Promise<void> => {
+      const press = async (
+        from: Phone,
+        to: Phone,
+        port: number,
+        event: number,
+        stamp: number,
+      ): Promise<void> => {
         for (const [n, ended] of [false, false, true, true, true].entries()) {
           const payload = eventPayload(event, Math.min(n + 1, 3) * 160, ended);
           await from.send(rtpPacket(101, n, stamp, 5, payload), port);
@@ -232,11 +250,10 @@ for (const kind of kinds) {
         await call.callee.next();
       }
       await call.heard(1);
-      assert.deepEqual([call.digits[0]!.party, call.digits[0]!.digit, call.digits[0]!.by], [
-        'caller',
-        '5',
-        'inband',
-      ]);
+      assert.deepEqual(
+        [call.digits[0]!.party, call.digits[0]!.digit, call.digits[0]!.by],
+        ['caller', '5', 'inband'],
+      );
     });
   });
 }
