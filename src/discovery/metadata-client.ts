@@ -1,7 +1,7 @@
 import type { Agent } from 'node:http';
 import type { Clock } from '../net/clock.ts';
 import { delay } from './delay.ts';
-import { DiscoveryError } from './discovery-error.ts';
+import { DiscoveryError, quoted } from './discovery-error.ts';
 import { exchange, type MetadataAnswer, type MetadataRequest } from './metadata-exchange.ts';
 
 export interface MetadataClientOptions {
@@ -40,6 +40,8 @@ export class MetadataClient {
   readonly #callTimeoutMs: number;
   readonly #closing = new AbortController();
   readonly #signal: AbortSignal;
+  #running = 0;
+  readonly #waiting: (() => void)[] = [];
 
   /** Throws `discovery.endpoint` where the base URL is not a usable one. */
   constructor(options: MetadataClientOptions) {
@@ -65,10 +67,16 @@ export class MetadataClient {
   async request(request: MetadataRequest): Promise<MetadataAnswer> {
     // The clock's timers keep no process alive; at boot nothing else does between two attempts.
     const alive = setInterval(() => {}, this.#callTimeoutMs);
+    // The call's time begins when it has its place: how many others stand before it says nothing about the service.
+    if (this.#running < MAX_CONCURRENT) this.#running++;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
       return await this.#attempts(request);
     } finally {
       clearInterval(alive);
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#running--;
     }
   }
 
@@ -150,7 +158,7 @@ function endpointUrl(text: string): URL {
   if (url?.protocol === 'http:' && url.username === '' && url.search === '' && url.hash === '') return url;
   throw new DiscoveryError(
     'discovery.endpoint',
-    `The metadata endpoint must be a plain URL such as http://169.254.169.254, not ${JSON.stringify(text.slice(0, 80))}.`,
+    `The metadata endpoint must be a plain URL such as http://169.254.169.254, not ${quoted(text.replace(/\/\/[^/]*@/, '//…@'))}.`,
   );
 }
 

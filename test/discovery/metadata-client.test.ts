@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { Agent } from 'node:http';
-import { Socket } from 'node:net';
+import { Agent, createServer, type ServerResponse } from 'node:http';
+import { type AddressInfo, Socket } from 'node:net';
 import { test } from 'node:test';
 import type { DiscoveryError } from '../../src/discovery/discovery-error.ts';
 import { MetadataClient, type MetadataClientOptions } from '../../src/discovery/metadata-client.ts';
@@ -267,6 +267,44 @@ test('a process that waits for nothing but the next attempt does not end', async
   const imds = await startFakeImds();
   await imds.close();
   assert.equal(await askElsewhere(imds.url, {}), 'discovery.metadata-unreachable');
+});
+
+test('a question has its time from when it is asked, not from when it had to wait for others', async () => {
+  const held: ServerResponse[] = [];
+  const arrived = Promise.withResolvers<void>();
+  const server = createServer((_request, response) => {
+    held.push(response);
+    if (held.length === 8) arrived.resolve();
+    if (held.length > 8) response.end('late');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const clock = new ManualClock();
+  const client = open(`http://127.0.0.1:${port}`, { clock, callTimeoutMs: 5000 });
+  try {
+    const asked = Array.from({ length: 16 }, (_, index) => client.get(`/${index}`));
+    await arrived.promise;
+    assert.equal(clock.pending, 8);
+    clock.advance(4999);
+    for (const response of held) response.end('slow');
+    assert.deepEqual(await Promise.all(asked), [...Array(8).fill('slow'), ...Array(8).fill('late')]);
+    assert.equal(clock.pending, 0);
+  } finally {
+    client.close();
+    server.close();
+    server.closeAllConnections();
+  }
+});
+
+test('a password in an endpoint is not repeated', () => {
+  assert.throws(
+    () => open('http://me:secret@127.0.0.1'),
+    ({ message }: DiscoveryError) => {
+      assert.doesNotMatch(message, /secret/);
+      return /http:\/\/…@127\.0\.0\.1/.test(message);
+    },
+  );
 });
 
 test('an endpoint that is no plain http URL is refused', () => {
