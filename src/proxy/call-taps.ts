@@ -33,6 +33,8 @@ interface Tapped {
   readonly from: string;
   readonly to: string;
   session: MediaSession | undefined;
+  /** Somebody wants it recorded; the disk may see that differently. */
+  recorded: boolean;
   digits: number;
 }
 
@@ -94,7 +96,7 @@ export class CallTaps {
     const tapped = this.#tapped.get(callId);
     if (!tapped || tapped.session !== session) return;
     this.#tapped.delete(callId);
-    if (tapped.tap.recording) this.#recorded--;
+    if (tapped.recorded) this.#recorded--;
     void tapped.tap.end();
   }
 
@@ -117,7 +119,8 @@ export class CallTaps {
   recordNow(callId: string, request: Message, session: MediaSession, wanted: boolean): boolean {
     let tapped = this.#tapped.get(callId);
     if (!wanted) {
-      if (!tapped?.tap.recording) return true;
+      if (!tapped?.recorded) return true;
+      tapped.recorded = false;
       this.#recorded--;
       tapped.tap.stopRecording();
       return true;
@@ -128,7 +131,7 @@ export class CallTaps {
       tapped.session = session;
       session.attach(tapped.tap);
     }
-    if (!tapped.tap.recording) this.#record(callId, tapped, 'command');
+    if (!tapped.recorded) this.#record(callId, tapped, 'command');
     return true;
   }
 
@@ -141,14 +144,17 @@ export class CallTaps {
       from: request.from?.uri ?? '',
       to: request.to?.uri ?? '',
       session: undefined,
+      recorded: false,
       digits: 0,
     };
     this.#tapped.set(callId, tapped);
     return tapped;
   }
 
-  #record(callId: string, { tap, from, to }: Tapped, reason: string): void {
+  #record(callId: string, tapped: Tapped, reason: string): void {
+    const { tap, from, to } = tapped;
     tap.record({ callId, from, to, reason });
+    tapped.recorded = true;
     this.#recorded++;
   }
 
