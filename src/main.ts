@@ -148,7 +148,7 @@ async function openControl(agent: Agent, log: Logger): Promise<ControlSocket | u
   try {
     // After the start, which it does not make longer.
     const { ControlSocket } = await import('./agent/control-socket.ts');
-    return await ControlSocket.open(agent.configuration.stateDirectory, agent.drain);
+    return await ControlSocket.open(agent.configuration.stateDirectory, agent.drain, systemClock);
   } catch (error) {
     log.warn({ err: error }, 'there is no control socket: "cloudsip drain" does not reach this agent');
     return undefined;

@@ -11,7 +11,8 @@ const INTERVAL_MS = 5000;
 /** The first question switches the service on for this VM, which takes up to two minutes. */
 const FIRST_ANSWER_MS = 150_000;
 const ACKNOWLEDGE_MS = 10_000;
-const MAX_EVENTS = 200;
+/** Of this VM; a scale set's document tells of all its VMs, as many as fit into an answer. */
+const MAX_OWN_EVENTS = 50;
 
 const KINDS: Readonly<Record<string, NoticeKind>> = {
   Freeze: 'pause',
@@ -74,7 +75,8 @@ export async function watchScheduledEvents(
     for (const event of events) {
       const old = before.get(event.id);
       // A started event names no time any more: it is not another one for that.
-      if (!old || (event.deadline !== undefined && event.deadline !== old.deadline)) {
+      const moved = event.deadline !== undefined && event.deadline !== old?.deadline;
+      if (!old || moved || event.kind !== old.kind) {
         notify(noticeOf(event));
       }
     }
@@ -114,15 +116,9 @@ async function ownName(imds: AzureImds): Promise<string> {
 
 /** Those of this VM: the document tells of every VM in the availability set or scale set. */
 function eventsOf(list: unknown, name: string, url: string): ScheduledEvent[] {
-  if (list === undefined || list === null) return [];
-  if (!Array.isArray(list) || list.length > MAX_EVENTS) {
-    throw garbled(
-      url,
-      `a list of at most ${MAX_EVENTS} events`,
-      Array.isArray(list) ? `${list.length}` : typeof list,
-    );
-  }
-  return list.flatMap((entry: unknown): ScheduledEvent[] => {
+  // A document without one says nothing: an event that is announced is not called off by it.
+  if (!Array.isArray(list)) throw garbled(url, 'a list of events', list === null ? 'null' : typeof list);
+  const own = list.flatMap((entry: unknown): ScheduledEvent[] => {
     const event = recordOf(entry) ?? {};
     const {
       EventId: id,
@@ -131,18 +127,18 @@ function eventsOf(list: unknown, name: string, url: string): ScheduledEvent[] {
       Resources: resources,
       NotBefore: notBefore,
     } = event;
+    const kind = typeof type === 'string' && Object.hasOwn(KINDS, type) ? KINDS[type] : undefined;
+    if (!Array.isArray(resources)) throw garbled(url, 'the Resources of an event', typeof resources);
+    const ours = resources.some(
+      (resource) => typeof resource === 'string' && resource.toLowerCase() === name.toLowerCase(),
+    );
+    if (!kind || !ours || status === 'Completed' || status === 'Canceled') return [];
     if (typeof id !== 'string' || id === '' || id.length > 128)
       throw garbled(url, 'an EventId', quoted(String(id)));
-    const kind = typeof type === 'string' && Object.hasOwn(KINDS, type) ? KINDS[type] : undefined;
-    const ours =
-      Array.isArray(resources) &&
-      resources.some(
-        (resource) => typeof resource === 'string' && resource.toLowerCase() === name.toLowerCase(),
-      );
-    if (!kind || !ours || status === 'Completed' || status === 'Canceled') return [];
     const deadline = timeOf(notBefore);
     return [{ id, type: type as string, kind, ...(deadline !== undefined && { deadline }) }];
   });
+  return own.slice(0, MAX_OWN_EVENTS);
 }
 
 /** RFC 1123 or ISO 8601, the latter also without a zone, which then is UTC; empty once the event has started. */

@@ -33,6 +33,8 @@ export interface Applied {
   readonly retired: readonly string[];
   readonly failures: readonly Failure[];
   readonly warnings: readonly string[];
+  /** True where an address of `--listen` is not there now: no cloud tells when it comes. */
+  readonly incomplete: boolean;
 }
 
 /**
@@ -84,6 +86,7 @@ export async function applyTopology(
     retired: retired.map(inWords),
     failures,
     warnings: plan.warnings,
+    incomplete: plan.incomplete,
   };
 }
 

@@ -2,10 +2,13 @@ import { chmodSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { openControlPath } from '../cli/control-path.ts';
 import { CloudsipError } from '../error.ts';
+import type { Clock } from '../net/clock.ts';
 import type { Drain } from './drain.ts';
 
 const longestCommand = 64;
 const mostConnections = 16;
+/** Who says nothing for so long, or does not hang up, makes room. */
+const idleMs = 5000;
 
 /**
  * Where the commands of the same machine reach the running agent: a socket in the state directory, for its owner
@@ -22,13 +25,13 @@ export class ControlSocket {
   }
 
   /** Rejects with a CloudsipError (`control.taken`) where another agent has the directory, or with the system's error. */
-  static async open(stateDirectory: string, drain: Drain): Promise<ControlSocket> {
+  static async open(stateDirectory: string, drain: Drain, clock: Clock): Promise<ControlSocket> {
     const place = openControlPath(stateDirectory);
     const { path } = place;
     const server = createServer();
     const control = new ControlSocket(server, place);
     server.maxConnections = mostConnections;
-    server.on('connection', (socket) => control.#serve(socket, drain));
+    server.on('connection', (socket) => control.#serve(socket, drain, clock));
     try {
       if (await answers(path)) {
         throw new CloudsipError(
@@ -55,14 +58,16 @@ export class ControlSocket {
     this.#place[Symbol.dispose]();
   }
 
-  #serve(socket: Socket, drain: Drain): void {
+  #serve(socket: Socket, drain: Drain, clock: Clock): void {
     this.#connections.add(socket);
+    const idle = clock.schedule(() => socket.destroy(), idleMs);
     let command = '';
     let unwatch = (): unknown => undefined;
     socket.setEncoding('latin1');
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
       this.#connections.delete(socket);
+      clock.cancel(idle);
       unwatch();
     });
     socket.on('data', (text: string) => {
@@ -74,6 +79,7 @@ export class ControlSocket {
         socket.end(`${JSON.stringify({ error: 'expected drain' })}\n`);
         return;
       }
+      clock.cancel(idle);
       drain.ask('cloudsip drain');
       unwatch = drain.watch((progress) => {
         // Nobody reads: what waits for him stays little.

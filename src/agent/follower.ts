@@ -2,7 +2,7 @@ import type { Configuration } from '../cli/configuration.ts';
 import type { DiscoveryContext, DiscoveryLog, Provider } from '../discovery/provider.ts';
 import type { Topology } from '../discovery/topology.ts';
 import { mappingChanges } from '../discovery/topology-diff.ts';
-import { CloudsipError } from '../error.ts';
+import type { CloudsipError } from '../error.ts';
 import type { Timer } from '../net/clock.ts';
 import { listenerKey } from '../net/listener.ts';
 import { readOsInterfaces } from '../net/os-interfaces.ts';
@@ -25,7 +25,7 @@ export interface FollowerOptions {
   readonly adopted: () => void;
 }
 
-/** A socket that could not be opened is tried again after so long. */
+/** What could not be done is tried again after so long. */
 const retryMs = 15_000;
 
 /** Keeps what runs in line with the cloud, the machine and the configuration, without a restart. */
@@ -39,6 +39,11 @@ export class Follower {
   /** What was told of the topology in force: each warning is told once for as long as it holds. */
   #told: readonly string[] = [];
   #retry: Timer | undefined;
+  /** What the cloud said last, where it could not be followed. */
+  #refused: Topology | undefined;
+  #refusalTold: string | undefined;
+  /** A reading of the file that has not begun. */
+  #reloading: Promise<void> | undefined;
   #closed = false;
 
   constructor(topology: Topology, options: FollowerOptions) {
@@ -70,8 +75,22 @@ export class Follower {
     return this.#applying;
   }
 
-  /** Reads the configuration file again. What cannot be used changes nothing, and is told of. */
-  async reload(): Promise<void> {
+  /**
+   * Reads the configuration file again. What cannot be used changes nothing, and is told of. Who asks while another
+   * reading waits for its turn is served by that one: it will see the file as it is then.
+   */
+  reload(): Promise<void> {
+    if (this.#reloading !== undefined) return this.#reloading;
+    const reloading = this.#applying.then(() => {
+      this.#reloading = undefined;
+      return this.#closed ? undefined : this.#reload();
+    });
+    this.#reloading = reloading;
+    this.#applying = reloading;
+    return reloading;
+  }
+
+  async #reload(): Promise<void> {
     const { live, log } = this.#options;
     if (!live.hasFile) {
       log.warn({}, 'there is no configuration file to read again: name one with --config');
@@ -80,12 +99,12 @@ export class Follower {
     try {
       await live.reread();
     } catch (error) {
-      if (!(error instanceof CloudsipError)) throw error;
-      log.error({ code: error.code }, `the configuration stays as it was: ${error.message}`);
+      const { code, message } = error as CloudsipError;
+      log.error({ code }, `the configuration stays as it was: ${message}`);
       return;
     }
     log.info({}, 'the configuration file was read again');
-    await this.follow();
+    await this.#follow(undefined);
   }
 
   /** Resolves when nothing is being changed any more. */
@@ -99,23 +118,29 @@ export class Follower {
     const { log, live } = this.#options;
     const before = this.#topology;
     const current = live.current;
-    let topology = next ?? before;
+    const told = next ?? this.#refused;
+    let topology = told ?? before;
     try {
       const wanted = live.wanted(topology.options ?? {});
       if (changedOptions(current, wanted).includes('static')) topology = await this.#readStatic(wanted);
       const { added, readvertised, retired } = await this.#apply(topology, wanted, current, false);
       const changes = mappingChanges(before, topology);
       const options = changedOptions(current, live.current);
-      const told = { changes, added, readvertised, retired, options };
-      if (Object.values(told).every((list) => list.length === 0)) {
+      const done = { changes, added, readvertised, retired, options };
+      if (Object.values(done).every((list) => list.length === 0)) {
         log.debug({}, 'the cloud changed, but nothing that listeners follow');
       } else
-        log.info(told, next ? 'the cloud changed: listeners follow' : 'listeners follow the configuration');
+        log.info(done, told ? 'the cloud changed: listeners follow' : 'listeners follow the configuration');
     } catch (error) {
-      // What runs keeps running as it was.
-      const what = next ? 'the cloud changed' : 'the configuration changed';
+      // What runs keeps running as it was. The cloud says a thing once, so it is tried again.
+      this.#refused = told;
+      const what = told ? 'the cloud changed' : 'the configuration changed';
       const changes = mappingChanges(before, topology);
-      log.error({ err: error, changes }, `${what}, and the listeners cannot follow`);
+      const refusal = `${what} ${String(error)}`;
+      if (refusal !== this.#refusalTold)
+        log.error({ err: error, changes }, `${what}, and the listeners cannot follow`);
+      this.#refusalTold = refusal;
+      this.#tryAgain();
     }
   }
 
@@ -161,6 +186,8 @@ export class Follower {
       );
     }
     this.#topology = topology;
+    this.#refused = undefined;
+    this.#refusalTold = undefined;
     live.adopt(configuration);
     if (log.level !== configuration.logLevel) log.level = configuration.logLevel;
     adopted();
@@ -169,8 +196,8 @@ export class Follower {
   }
 
   /** Each sentence once for as long as it holds; what could not be opened is tried again. */
-  #tell(topology: Topology, { warnings, failures }: Applied): void {
-    const { log, context } = this.#options;
+  #tell(topology: Topology, { warnings, failures, incomplete }: Applied): void {
+    const { log } = this.#options;
     const failed = failures.map(
       ({ listener, error }) =>
         `${listenerKey(listener)} cannot be opened and will be tried again: ${error instanceof Error ? error.message : error}`,
@@ -179,7 +206,12 @@ export class Follower {
     for (const sentence of sentences) if (!this.#told.includes(sentence)) log.warn({}, sentence);
     this.#told = sentences;
     this.#stopRetry();
-    if (failures.length > 0) this.#retry = context.clock.schedule(() => void this.follow(), retryMs);
+    if (failures.length > 0 || incomplete) this.#tryAgain();
+  }
+
+  #tryAgain(): void {
+    this.#stopRetry();
+    this.#retry = this.#options.context.clock.schedule(() => void this.follow(), retryMs);
   }
 
   #stopRetry(): void {

@@ -40,6 +40,8 @@ export interface ListenerPlan {
   readonly listeners: Listener[];
   /** Sentences for the log: what was left out or looks wrong, and what to do. */
   readonly warnings: string[];
+  /** True where an address that was asked for was left out. */
+  readonly incomplete: boolean;
 }
 
 interface Known {
@@ -92,7 +94,7 @@ export function planListeners(
   if (missing && listeners.length === 0) throw missing;
   refuseDuplicates(listeners);
   warnings.push(...sharedIdentities(listeners));
-  return { listeners, warnings: [...new Set(warnings)] };
+  return { listeners, warnings: [...new Set(warnings)], incomplete: missing !== undefined };
 
   function advertisedOf(wish: ListenerNotation, address: string): Endpoint | undefined {
     const mapped = publicOf.get(address);

@@ -57,7 +57,7 @@ describe('cloudsip drain', () => {
   }
 
   test('waits, shows what is left, and ends with the agent', async () => {
-    const control = await ControlSocket.open(directory, drain);
+    const control = await ControlSocket.open(directory, drain, clock);
     void drain.ended.then(() => control.close());
     work.calls = 2;
     const { stdout, code } = run();
@@ -73,7 +73,7 @@ describe('cloudsip drain', () => {
   });
 
   test('tells by its exit code that calls were cut off', async () => {
-    const control = await ControlSocket.open(directory, drain);
+    const control = await ControlSocket.open(directory, drain, clock);
     void drain.ended.then(() => control.close());
     work.calls = 1;
     const { stdout, code } = run();
@@ -84,7 +84,7 @@ describe('cloudsip drain', () => {
   });
 
   test('tells that the agent was ended before', async () => {
-    const control = await ControlSocket.open(directory, drain);
+    const control = await ControlSocket.open(directory, drain, clock);
     work.calls = 1;
     const { stdout, stderr, code } = run();
     await stdout.shows(/draining: 1 call/);
@@ -106,7 +106,7 @@ describe('cloudsip drain', () => {
     const deep = join(directory, 'd'.repeat(150));
     await mkdir(deep);
     for (const stateDirectory of [directory, deep]) {
-      const control = await ControlSocket.open(stateDirectory, drain);
+      const control = await ControlSocket.open(stateDirectory, drain, clock);
       const { mode } = await stat(join(stateDirectory, 'agent.sock'));
       assert.equal((mode & 0o777).toString(8), '600');
       if (stateDirectory === deep) {
@@ -119,13 +119,31 @@ describe('cloudsip drain', () => {
 
   test('what a killed agent left is replaced, and another agent that runs is not', async () => {
     await writeFile(join(directory, 'agent.sock'), '');
-    const control = await ControlSocket.open(directory, drain);
-    await assert.rejects(ControlSocket.open(directory, drain), { code: 'control.taken' });
+    const control = await ControlSocket.open(directory, drain, clock);
+    await assert.rejects(ControlSocket.open(directory, drain, clock), { code: 'control.taken' });
     control.close();
   });
 
+  test('who only connects, or says half a word, makes room for who means it', async () => {
+    const control = await ControlSocket.open(directory, drain, clock);
+    void drain.ended.then(() => control.close());
+    const closed: Promise<unknown>[] = [];
+    for (let n = 0; n < 16; n++) {
+      const socket = connect(join(directory, 'agent.sock'));
+      socket.on('error', () => {}).resume();
+      closed.push(new Promise((resolve) => socket.on('close', resolve)));
+      await new Promise((resolve) => socket.on('connect', resolve));
+      if (n % 2 === 0) socket.write('dra');
+    }
+    // One more is turned away: by then the server has all sixteen.
+    assert.equal(await run().code, 1);
+    clock.advance(5_000);
+    await Promise.all(closed);
+    assert.equal(await run().code, 0);
+  });
+
   test('whatever else is said there does nothing', async () => {
-    const control = await ControlSocket.open(directory, drain);
+    const control = await ControlSocket.open(directory, drain, clock);
     for (const text of ['stop\n', 'x'.repeat(100_000), 'drainage\n']) {
       const socket = connect(join(directory, 'agent.sock'));
       socket.on('error', () => {});

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import type { Notice } from '../../src/discovery/notice.ts';
+import { type Clock, systemClock, type Timer } from '../../src/net/clock.ts';
 import { AgentHarness, ask, freePort, TestCloud, topologyOf } from '../support/agent-harness.ts';
 import { LoopbackCall } from '../support/loopback-call.ts';
 import { requestText } from '../support/sip-text.ts';
@@ -12,6 +13,34 @@ beforeEach(async () => {
   port = await freePort();
 });
 afterEach(() => harness[Symbol.asyncDispose]());
+
+/** Holds back what is to be tried again until the test says so. */
+class RetryClock implements Clock {
+  readonly #retries = new Set<() => void>();
+  now = systemClock.now;
+  uptime = systemClock.uptime;
+
+  schedule(callback: () => void, delayMs: number): Timer {
+    if (delayMs !== 15_000) return systemClock.schedule(callback, delayMs);
+    this.#retries.add(callback);
+    return callback;
+  }
+
+  cancel(timer: Timer): void {
+    if (!this.#retries.delete(timer as () => void)) systemClock.cancel(timer);
+  }
+
+  get waiting(): number {
+    return this.#retries.size;
+  }
+
+  retry(): void {
+    for (const callback of [...this.#retries]) {
+      this.#retries.delete(callback);
+      callback();
+    }
+  }
+}
 
 let asked = 0;
 /** A new request to the agent, outside of any dialog. */
@@ -166,6 +195,20 @@ describe('the configuration', () => {
     assert.equal(harness.told(/^the cloud changed/).length, 1);
   });
 
+  test('a hundred requests to read the file are one or two readings, and the last state of it counts', async () => {
+    const cloud = new TestCloud({ '127.0.0.1': '203.0.113.5' });
+    harness.file = 'domain: one.example\n';
+    const agent = await harness.start(cloud, '--config', 'c', '--listen', `udp:127.0.0.1:${port}`);
+    const readings: Promise<void>[] = [];
+    for (let n = 0; n < 100; n++) {
+      harness.file = `domain: d${n}.example\n`;
+      readings.push(agent.reload());
+    }
+    await Promise.all(readings);
+    assert.deepEqual(agent.configuration.domains, ['d99.example']);
+    assert.ok(harness.told(/the configuration file was read again/).length <= 2);
+  });
+
   test('without a file there is nothing to read again, and that is said', async () => {
     const agent = await harness.start(
       new TestCloud({ '127.0.0.1': undefined }),
@@ -217,6 +260,35 @@ describe('listeners', () => {
     } finally {
       await neighbour[Symbol.asyncDispose]();
     }
+  });
+
+  test('what the cloud says once is tried again where it could not be followed', async () => {
+    const clock = new RetryClock();
+    const cloud = new TestCloud({ '127.0.0.1': '203.0.113.5' });
+    const agent = await harness.startAt(clock, cloud, '--listen', `udp:*:${port}`);
+    const wrong = topologyOf({ '127.0.0.1': '203.0.113.6' });
+    const localNetworks = ['10.0.0.0/8'];
+    cloud.changed({ ...wrong, localNetworks, interfaces: [] });
+    await harness.logged(/the listeners cannot follow/);
+    assert.equal(agent.listeners[0]?.advertised?.address, '203.0.113.5');
+    clock.retry();
+    await agent.reload();
+    assert.equal(harness.told(/the listeners cannot follow/).length, 1, 'told once for as long as it holds');
+    assert.equal(clock.waiting, 1, 'and tried again');
+    cloud.changed(wrong);
+    await harness.logged(/the cloud changed: listeners follow/);
+    assert.equal(clock.waiting, 0);
+  });
+
+  test('an address of --listen that is not there is looked for again, for no cloud tells of it', async () => {
+    const clock = new RetryClock();
+    const cloud = new TestCloud({ '127.0.0.1': '203.0.113.5' });
+    harness.file = `listen: ["udp:127.0.0.1:${port}"]\n`;
+    const agent = await harness.startAt(clock, cloud, '--config', 'c');
+    assert.equal(clock.waiting, 0);
+    harness.file = `listen: ["udp:127.0.0.1:${port}", "udp:192.0.2.1:5060"]\n`;
+    await agent.reload();
+    assert.equal(clock.waiting, 1);
   });
 
   test('an address of --listen that the machine has lost is left out, and the others go on', async () => {

@@ -10,7 +10,7 @@ import { readConfiguration } from '../../src/cli/read-configuration.ts';
 import type { Notice } from '../../src/discovery/notice.ts';
 import type { Provider } from '../../src/discovery/provider.ts';
 import type { Topology } from '../../src/discovery/topology.ts';
-import { systemClock } from '../../src/net/clock.ts';
+import { type Clock, systemClock } from '../../src/net/clock.ts';
 import { type Message, parseMessage } from '../../src/sip/message/message.ts';
 
 type Mappings = Readonly<Record<string, string | undefined>>;
@@ -123,7 +123,11 @@ export class AgentHarness implements AsyncDisposable {
     });
   }
 
-  async start(cloud: Provider, ...flags: readonly string[]): Promise<Agent> {
+  start(cloud: Provider, ...flags: readonly string[]): Promise<Agent> {
+    return this.startAt(systemClock, cloud, ...flags);
+  }
+
+  async startAt(clock: Clock, cloud: Provider, ...flags: readonly string[]): Promise<Agent> {
     const argv = ['--state-dir', this.stateDirectory, '--media', 'off', ...flags];
     const invocation = await readConfiguration(argv, {}, () => this.file, { providers: [cloud.name] });
     assert.equal(invocation.kind, 'run');
@@ -132,7 +136,7 @@ export class AgentHarness implements AsyncDisposable {
       configuration: layers,
       providers: [cloud],
       log: this.log,
-      clock: systemClock,
+      clock,
       env: {},
     });
     this.#agents.push(agent);

@@ -146,6 +146,26 @@ test('a moved time is told again, a start is not, and what is called off is with
   ]);
 });
 
+test('a document without a list, and what is said of others, take nothing back and hide nothing', async () => {
+  await using watched = await watch();
+  const others = Array.from({ length: 400 }, (_, n) => event({ EventId: `${n}`, Resources: ['another'] }));
+  await watched.tell([...others, event({ EventId: '', Resources: [] }), event({ EventId: 'mine' })]);
+  for (const body of ['null', '[]', '{}', '{"DocumentIncarnation":9,"Events":null}']) {
+    watched.imds.fault = ({ path }) =>
+      path.endsWith('/scheduledevents') ? { status: 200, body } : undefined;
+    await watched.look();
+  }
+  watched.imds.fault = () => undefined;
+  await watched.tell([event({ EventId: 'mine', EventType: 'Reboot' })]);
+  assert.deepEqual(
+    watched.notices.map(({ id, kind, withdrawn }) => [id, kind, withdrawn]),
+    [
+      ['mine', 'pause', undefined],
+      ['mine', 'reboot', undefined],
+    ],
+  );
+});
+
 test('acknowledging asks Azure to start the event', async () => {
   await using watched = await watch();
   await watched.tell([event({})]);
