@@ -5,10 +5,10 @@ import type {
   PublicIPAddress,
   VirtualNetwork,
 } from '@azure/arm-network';
+import { macOf } from '../../src/discovery/checked-values.ts';
 import { familyOf, normalizeHost } from '../../src/net/address.ts';
 import { parseCidr } from '../../src/net/cidr.ts';
 import type { ArmAddress, ArmNic, EffectiveGroup, EffectiveRule } from './arm-answer.ts';
-import { macOf } from './instance.ts';
 
 export type NicShape = NetworkInterface;
 

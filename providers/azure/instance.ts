@@ -1,4 +1,4 @@
-import { garbled } from '../../src/discovery/checked-values.ts';
+import { checkedMac, garbled } from '../../src/discovery/checked-values.ts';
 import { quoted } from '../../src/discovery/discovery-error.ts';
 import { type Family, familyOf, normalizeHost } from '../../src/net/address.ts';
 import { scopeOf } from '../../src/net/address-scope.ts';
@@ -85,12 +85,6 @@ export function readPublicAddresses(document: unknown, url: string): Map<string,
   return found;
 }
 
-/** `000D3AF806EC` (metadata), `00-0D-3A-F8-06-EC` (Resource Manager) → `00:0d:3a:f8:06:ec`, as Linux has it. */
-export function macOf(text: string): string | undefined {
-  const digits = text.replace(/[:-]/g, '').toLowerCase();
-  return /^[0-9a-f]{12}$/.test(digits) ? digits.match(/../g)!.join(':') : undefined;
-}
-
 /**
  * The machine's own name in the Resource Manager, from its id; undefined where the text is no such id. Only the
  * characters that such names have: they stand in addresses and in the commands of remedies.
@@ -126,8 +120,7 @@ function readResource(compute: Record<string, unknown>): VmResource | undefined 
 }
 
 function readNic(nic: Record<string, unknown>, url: string): AzureNic {
-  const mac = macOf(String(nic['macAddress'] ?? ''));
-  if (mac === undefined) throw garbled(url, 'a MAC address', quoted(String(nic['macAddress'])));
+  const mac = checkedMac(String(nic['macAddress'] ?? ''), url);
   const families = [record(nic['ipv4']) ?? {}, record(nic['ipv6']) ?? {}];
   const kinds: readonly Family[] = ['ipv4', 'ipv6'];
   const entries = families.flatMap((family, index) =>

@@ -1,5 +1,6 @@
 import { DiscoveryError, quoted } from '../../src/discovery/discovery-error.ts';
 import { MetadataClient } from '../../src/discovery/metadata-client.ts';
+import { openSession } from '../../src/discovery/metadata-session.ts';
 import type { DiscoveryContext } from '../../src/discovery/provider.ts';
 
 const ENDPOINT_V4 = 'http://169.254.169.254';
@@ -26,25 +27,14 @@ export async function openImds(
   tokenTtlSeconds: number = TOKEN_TTL_SECONDS,
 ): Promise<Imds> {
   const client = new MetadataClient({ baseUrl: endpointOf(context.env), clock: context.clock, signal });
+  const open = openSession(client, {
+    tokenPath: TOKEN_PATH,
+    tokenHeaders: { 'X-aws-ec2-metadata-token-ttl-seconds': String(tokenTtlSeconds) },
+    show: (token) => ({ 'X-aws-ec2-metadata-token': token }),
+  });
   try {
-    let token = fetchToken(client, tokenTtlSeconds);
-    await token;
-    const read = async (path: string): Promise<string | undefined> => {
-      const item = { method: 'GET', path } as const;
-      const used = token;
-      const answer = await client.request({
-        ...item,
-        headers: { 'X-aws-ec2-metadata-token': await used },
-      });
-      if (answer.status === 401) {
-        // Expired, or forgotten by the service. One new token for all that were asking with the old one.
-        if (token === used) token = fetchToken(client, tokenTtlSeconds);
-        return client.get(path, { 'X-aws-ec2-metadata-token': await token });
-      }
-      if (answer.status === 200) return answer.body;
-      if (answer.status === 404) return undefined;
-      throw answer.status === 403 ? switchedOff(client, path) : client.unexpected(item, answer);
-    };
+    const session = await explained(open, withHopLimit);
+    const read = (path: string): Promise<string | undefined> => explained(session.get(path));
     return {
       get: (path) => read(`/latest/meta-data/${path}`),
       identity: () => read('/latest/dynamic/instance-identity/document'),
@@ -69,37 +59,34 @@ function endpointOf(env: DiscoveryContext['env']): string {
   );
 }
 
-async function fetchToken(client: MetadataClient, ttlSeconds: number): Promise<string> {
-  const put = { method: 'PUT', path: TOKEN_PATH } as const;
-  const asked = `PUT ${client.url(TOKEN_PATH)}`;
-  let answer: Awaited<ReturnType<MetadataClient['request']>>;
+/** What came, with what EC2's users have to do about it. */
+async function explained<Answer>(
+  asked: Promise<Answer>,
+  explain: (error: DiscoveryError) => DiscoveryError = withSwitch,
+): Promise<Answer> {
   try {
-    answer = await client.request({
-      ...put,
-      headers: { 'X-aws-ec2-metadata-token-ttl-seconds': String(ttlSeconds) },
-    });
+    return await asked;
   } catch (error) {
-    if (!(error instanceof DiscoveryError) || error.code !== 'discovery.metadata-timeout') throw error;
-    // The answer to the PUT leaves with the hop limit as its TTL, 1 by default: it dies at a container's bridge.
-    throw new DiscoveryError(
-      error.code,
-      `${error.message} In a container behind a bridge the answer dies on the way back because the instance's hop limit is 1: run cloudsip with the host's network, or raise it with "aws ec2 modify-instance-metadata-options --instance-id ID --http-put-response-hop-limit 2".`,
-      { cause: error },
-    );
+    throw error instanceof DiscoveryError ? explain(error) : error;
   }
-  if (answer.status === 403) throw switchedOff(client, TOKEN_PATH, 'PUT');
-  if (answer.status !== 200) throw client.unexpected(put, answer);
-  const token = answer.body.trim();
-  if (/^[\x21-\x7e]{1,1024}$/.test(token)) return token;
-  throw new DiscoveryError(
-    'discovery.metadata-garbled',
-    `${asked}: expected a session token, came something else (${answer.body.length} characters). Check what answers there.`,
+}
+
+function withSwitch(error: DiscoveryError): DiscoveryError {
+  if (error.code !== 'discovery.metadata-forbidden') return error;
+  const [what] = error.message.split(', came 403', 1);
+  return new DiscoveryError(
+    error.code,
+    `${what}, came 403: the instance's metadata service is switched off. Switch it on with "aws ec2 modify-instance-metadata-options --instance-id ID --http-endpoint enabled".`,
+    { cause: error },
   );
 }
 
-function switchedOff(client: MetadataClient, path: string, method = 'GET'): DiscoveryError {
+/** The answer to the PUT leaves with the hop limit as its TTL, 1 by default: it dies at a container's bridge. */
+function withHopLimit(error: DiscoveryError): DiscoveryError {
+  if (error.code !== 'discovery.metadata-timeout') return withSwitch(error);
   return new DiscoveryError(
-    'discovery.metadata-forbidden',
-    `${method} ${client.url(path)}: expected an answer, came 403: the instance's metadata service is switched off. Switch it on with "aws ec2 modify-instance-metadata-options --instance-id ID --http-endpoint enabled".`,
+    error.code,
+    `${error.message} In a container behind a bridge the answer dies on the way back because the instance's hop limit is 1: run cloudsip with the host's network, or raise it with "aws ec2 modify-instance-metadata-options --instance-id ID --http-put-response-hop-limit 2".`,
+    { cause: error },
   );
 }

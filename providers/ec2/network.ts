@@ -1,15 +1,18 @@
-import { checkedMac, garbled } from '../../src/discovery/checked-values.ts';
+import {
+  checkedAddress,
+  checkedMac,
+  checkedNetwork,
+  garbled,
+  linesOf,
+} from '../../src/discovery/checked-values.ts';
 import { quoted } from '../../src/discovery/discovery-error.ts';
 import type { AddressMapping, NetworkInterface, Topology } from '../../src/discovery/topology.ts';
-import { familyOf, normalizeHost } from '../../src/net/address.ts';
-import { parseCidr } from '../../src/net/cidr.ts';
 import type { OsInterface } from '../../src/net/os-interfaces.ts';
 import type { Imds } from './imds.ts';
 import { osNameOf } from './os-name.ts';
 
-/** More than any instance type has (interfaces) or any interface takes (addresses). */
+/** More than any instance type has. */
 const MAX_INTERFACES = 256;
-const MAX_ADDRESSES = 1024;
 
 const MACS = 'network/interfaces/macs/';
 
@@ -24,7 +27,7 @@ interface RankedInterface {
 /** Reads every network interface of the instance (EC2 user guide, "Instance metadata categories"). */
 export async function readNetwork(imds: Imds, osInterfaces: readonly OsInterface[]): Promise<Topology> {
   const [primaryMac, list] = await Promise.all([imds.get('mac'), imds.get(MACS)]);
-  const macs = lines(list).map((line) => checkedMac(line.replace(/\/$/, ''), imds.url(MACS)));
+  const macs = linesOf(list, imds.url(MACS)).map((line) => checkedMac(line, imds.url(MACS)));
   if (macs.length === 0 || macs.length > MAX_INTERFACES) {
     throw garbled(imds.url(MACS), `1 to ${MAX_INTERFACES} network interfaces`, `${macs.length} of them`);
   }
@@ -62,17 +65,16 @@ async function readInterface(
   const listing = await imds.get(directory);
   if (listing === undefined) return undefined;
   // Only what is listed is asked for. Some recordings spell keys with underscores where the guide has hyphens.
-  const keys = new Map(lines(listing).map((line) => [line.replace(/\/$/, '').replaceAll('_', '-'), line]));
+  const keys = new Map(
+    linesOf(listing, imds.url(directory)).map((line) => [line.replaceAll('_', '-'), line]),
+  );
   const value = async (name: string): Promise<string | undefined> => {
     const key = keys.get(name);
     return key === undefined ? undefined : imds.get(directory + key);
   };
   const valid = async (name: string, kind: Kind): Promise<string[]> => {
-    const found = lines(await value(name)).map((line) => checked(line, kind, imds.url(directory + name)));
-    if (found.length > MAX_ADDRESSES) {
-      throw garbled(imds.url(directory + name), `at most ${MAX_ADDRESSES} lines`, `${found.length}`);
-    }
-    return found;
+    const url = imds.url(directory + name);
+    return linesOf(await value(name), url).map((line) => checked(line, kind, url));
   };
 
   const [id, owner, card, cardIndex, device, privates, publics, ipv6s, associations] = await Promise.all([
@@ -136,14 +138,12 @@ async function readAssociations(
 ): Promise<Map<string, string>> {
   if (!listed) return new Map();
   const path = `${directory}ipv4-associations/`;
-  const publics = lines(await imds.get(path)).map((line) => checked(line, 'IPv4 address', imds.url(path)));
-  if (publics.length > MAX_ADDRESSES) {
-    throw garbled(imds.url(path), `at most ${MAX_ADDRESSES} lines`, `${publics.length}`);
-  }
+  const url = imds.url(path);
+  const publics = linesOf(await imds.get(path), url).map((line) => checked(line, 'IPv4 address', url));
   const pairs = await Promise.all(
     publics.map(async (publicAddress) => {
       const item = path + publicAddress;
-      const privates = lines(await imds.get(item));
+      const privates = linesOf(await imds.get(item), imds.url(item));
       return privates.map((line) => [checked(line, 'IPv4 address', imds.url(item)), publicAddress] as const);
     }),
   );
@@ -173,20 +173,10 @@ function byRank(a: RankedInterface, b: RankedInterface): number {
 type Kind = 'IPv4 address' | 'IPv6 address' | 'CIDR';
 
 function checked(line: string, kind: Kind, url: string): string {
-  if (kind === 'IPv4 address' && familyOf(line) === 'ipv4') return line;
-  if (kind === 'IPv6 address' && familyOf(line) === 'ipv6') return normalizeHost(line);
-  if (kind === 'CIDR' && line.includes('/') && parseCidr(line)) {
-    const [address, prefix] = line.split('/');
-    return `${normalizeHost(address!)}/${prefix}`;
-  }
-  throw garbled(url, kind === 'CIDR' ? 'a CIDR' : `an ${kind}`, quoted(line));
-}
-
-function lines(text: string | undefined): string[] {
-  return (text ?? '')
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '');
+  if (kind === 'CIDR') return checkedNetwork(line, url);
+  const address = checkedAddress(line, url);
+  if (kind === (address.includes(':') ? 'IPv6 address' : 'IPv4 address')) return address;
+  throw garbled(url, `an ${kind}`, quoted(line));
 }
 
 function wholeNumber(text: string | undefined): number | undefined {

@@ -6,7 +6,7 @@ import { planListeners, subnetsByAddress } from '../identity/listener-plan.ts';
 import type { MediaRelay } from '../media/media-contract.ts';
 import { formatEndpoint, normalizeHost } from '../net/address.ts';
 import { scopeOf } from '../net/address-scope.ts';
-import { type Listener, listenerKey } from '../net/listener.ts';
+import { type Listener, listenerKey, servedTransports } from '../net/listener.ts';
 import type { OsInterface } from '../net/os-interfaces.ts';
 import type { Failure, ListenerSet } from './listener-set.ts';
 
@@ -55,7 +55,7 @@ export async function applyTopology(
     {
       listen,
       ...(advertise !== undefined && { advertise }),
-      transports: ['udp'],
+      transports: servedTransports,
       missing: strict ? 'refuse' : 'leave-out',
     },
     owned,

@@ -6,7 +6,7 @@ import type { Topology } from '../discovery/topology.ts';
 import { IdentityError } from '../identity/identity-error.ts';
 import { planListeners } from '../identity/listener-plan.ts';
 import type { Clock } from '../net/clock.ts';
-import type { Listener } from '../net/listener.ts';
+import { type Listener, servedTransports } from '../net/listener.ts';
 import { readOsInterfaces } from '../net/os-interfaces.ts';
 import type { Configuration } from './configuration.ts';
 import type { ConfigurationSource } from './configuration-source.ts';
@@ -79,7 +79,7 @@ function plan(
   try {
     return planListeners(
       topology,
-      { listen, ...(advertise !== undefined && { advertise }), transports: ['udp'] },
+      { listen, ...(advertise !== undefined && { advertise }), transports: servedTransports },
       facts.interfaces.flatMap((nic) => nic.addresses.map(({ address }) => address)),
     );
   } catch (error) {

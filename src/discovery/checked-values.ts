@@ -28,11 +28,17 @@ export function checkedNetwork(text: string, at: string): string {
 }
 
 /** Lower case with colons out of any spelling: `000D3AF806EC`, `00-0D-3A-E5-1C-C0`, `96:00:00:1:2:3`. */
-export function checkedMac(text: string, at: string): string {
+export function macOf(text: string): string | undefined {
   const parts = /^[0-9a-f]{12}$/i.test(text) ? text.match(/../g)! : text.split(/[:-]/);
   if (parts.length === 6 && parts.every((part) => /^[0-9a-f]{1,2}$/i.test(part))) {
     return parts.map((part) => part.toLowerCase().padStart(2, '0')).join(':');
   }
+  return undefined;
+}
+
+export function checkedMac(text: string, at: string): string {
+  const mac = macOf(text);
+  if (mac !== undefined) return mac;
   throw garbled(at, 'a MAC address', quoted(text));
 }
 

@@ -2,6 +2,9 @@ import { type Endpoint, formatEndpoint } from './address.ts';
 
 export type TransportName = 'udp' | 'tcp' | 'tls' | 'ws' | 'wss';
 
+/** Those that the agent opens of itself, where nobody names listeners. */
+export const servedTransports: readonly TransportName[] = ['udp'];
+
 /**
  * A place where SIP arrives. What a socket binds and what the agent claims to be are two things behind a
  * 1-to-1 NAT, so both stand here. The object lives as long as its socket; only `advertised` changes, when the

@@ -299,19 +299,19 @@ const ANSWERS: [
         ? { status: 200, body: '\u0000\u0001<b>10.0.0.300</b>'.repeat(99) }
         : undefined,
     'discovery.metadata-garbled',
-    /local-ipv4s: expected an IPv4 address, came "\\u0000/,
+    /local-ipv4s: expected an IP address, came "\\u0000/,
   ],
   [
     'networks that are none',
     ({ path }) => (path.endsWith('/vpc-ipv4-cidr-blocks') ? { status: 200, body: '10.0.0.0' } : undefined),
     'discovery.metadata-garbled',
-    /vpc-ipv4-cidr-blocks: expected a CIDR, came "10\.0\.0\.0"/,
+    /vpc-ipv4-cidr-blocks: expected a network such as 10\.0\.0\.0\/24, came "10\.0\.0\.0"/,
   ],
   [
     'a public address that is a path',
     ({ path }) => (path.endsWith('/ipv4-associations/') ? { status: 200, body: '../../iam' } : undefined),
     'discovery.metadata-garbled',
-    /ipv4-associations\/: expected an IPv4 address/,
+    /ipv4-associations\/: expected an IP address/,
   ],
   [
     'no interfaces',
