@@ -115,6 +115,7 @@ export class Agent {
     this.#listeners = new ListenerSet({
       clock,
       calls: this.#calls,
+      unanswered: () => this.#layer.unansweredKeys,
       open: (listener) => this.#open(listener),
     });
     this.#proxy = new ProxyCore({
@@ -228,7 +229,7 @@ export class Agent {
         context,
         live,
       });
-      opened.push({ close: () => agent.#listeners.close() });
+      opened.push({ close: () => agent.#stopServing() });
       await agent.#follower.begin({ ...withLive(live.current, withoutTags), udp: withoutTags.udp });
       provider.watch(context, (next) => void agent.#follower.follow(next), agent.#stop.signal, topology);
       provider.watchNotices?.(context, (notice) => agent.drain.notice(notice), agent.#stop.signal);
@@ -286,11 +287,7 @@ export class Agent {
   }
 
   async #close(): Promise<void> {
-    this.#stop.abort();
-    this.drain.close();
-    await this.#follower.close();
-    await this.#listeners.close();
-    this.#layer.close();
+    await this.#stopServing();
     await this.#relay?.close();
     await this.#hook?.close();
     this.#location.close();
@@ -305,6 +302,14 @@ export class Agent {
       log.info({ ...digit }, 'a key was pressed');
       this.#hook?.tell({ event: 'dtmf', time: new Date(clock.now()).toISOString(), ...digit });
     });
+  }
+
+  async #stopServing(): Promise<void> {
+    this.#stop.abort();
+    this.drain.close();
+    await this.#follower.close();
+    await this.#listeners.close();
+    this.#layer.close();
   }
 
   #refusesNew(listener: Listener, registers: boolean): number | undefined {

@@ -136,10 +136,10 @@ async function run({ source, configuration, warnings }: RunInvocation): Promise<
   log.info('stopping');
   await notifyServiceManager('STOPPING=1');
   clearInterval(watchdog);
+  leaveSoon();
   await agent.close();
   log.info('stopped');
   control?.close();
-  leaveSoon();
   return 0;
 }
 

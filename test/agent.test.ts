@@ -45,6 +45,26 @@ describe('the agent', () => {
     await again.close();
   });
 
+  test('follows nothing any more where the start failed after all', async () => {
+    const cloud = new TestCloud({ '127.0.0.1': undefined });
+    let stopped: AbortSignal | undefined;
+    cloud.watch = (_context: unknown, changed: TestCloud['changed'], signal?: AbortSignal): void => {
+      cloud.changed = changed;
+      stopped = signal;
+    };
+    cloud.watchNotices = () => {
+      throw new Error('no notices here');
+    };
+    const port = await freePort();
+    const flags = ['--listen', `udp:*:${port}`];
+    await assert.rejects(harness.start(cloud, ...flags), /no notices here/);
+    assert.equal(stopped?.aborted, true);
+    cloud.changed(topologyOf({ '127.0.0.1': undefined, '127.0.0.2': undefined }));
+    // Nobody has the ports: another agent takes them.
+    const other = new TestCloud({ '127.0.0.1': undefined, '127.0.0.2': undefined });
+    assert.equal((await harness.start(other, ...flags)).listeners.length, 2);
+  });
+
   test('follows the cloud: another public address, a listener that goes, one that comes', async () => {
     const cloud = new TestCloud({ '127.0.0.1': '203.0.113.5' });
     const port = await freePort();

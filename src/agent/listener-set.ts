@@ -8,6 +8,8 @@ import type { Transport } from '../sip/transport/transport.ts';
 export interface ListenerSetOptions {
   readonly clock: Clock;
   readonly calls: CallsInProgress;
+  /** The requests that wait for their final response now, each by a name of its own. */
+  readonly unanswered: () => ReadonlySet<string>;
   /** Binds the socket of a listener. */
   readonly open: (listener: Listener) => Promise<Transport>;
 }
@@ -17,6 +19,8 @@ interface Retiring {
   readonly transport: Transport;
   /** The calls of the moment when it retired that have not been seen to end. */
   readonly calls: Set<string>;
+  /** The requests of that moment that are not answered yet: a call may come of each. */
+  readonly unanswered: Set<string>;
   readonly since: number;
 }
 
@@ -25,7 +29,7 @@ export interface Failure {
   readonly error: unknown;
 }
 
-/** No transaction lives longer than this after its last message, but for a ringing INVITE (RFC 3261 17). */
+/** No transaction lives longer than this after its final response (RFC 3261 17). */
 const transactionsMs = 35_000;
 const lookEveryMs = 5000;
 
@@ -89,13 +93,18 @@ export class ListenerSet {
 
   /** Takes listeners out of the plan. Those whose address the machine still has serve their calls to the end. */
   async retire(listeners: readonly Listener[], hasAddress: (address: string) => boolean): Promise<void> {
-    const { calls, clock } = this.#options;
+    const { calls, clock, unanswered } = this.#options;
     for (const listener of listeners) {
       const key = listenerKey(listener);
       const transport = this.#open.get(key);
       if (!transport) continue;
       this.#open.delete(key);
-      this.#retiring.set(key, { transport, calls: new Set(calls.keys()), since: clock.uptime() });
+      this.#retiring.set(key, {
+        transport,
+        calls: new Set(calls.keys()),
+        unanswered: new Set(unanswered()),
+        since: clock.uptime(),
+      });
     }
     for (const [key, { transport }] of this.#retiring) {
       if (!hasAddress(transport.listener.bound.address)) await this.#closeRetiring(key);
@@ -119,10 +128,18 @@ export class ListenerSet {
     const { clock, calls } = this.#options;
     if (this.#timer !== undefined) clock.cancel(this.#timer);
     this.#timer = undefined;
+    if (this.#retiring.size === 0) return;
+    const unanswered = this.#options.unanswered();
     for (const [key, retiring] of this.#retiring) {
+      // One that rang when the socket retired may have been answered since. Which call came of it nobody can tell,
+      // so all count: a socket that stays a little longer costs nothing.
+      if (retiring.unanswered.size > 0) for (const call of calls.keys()) retiring.calls.add(call);
+      for (const request of retiring.unanswered)
+        if (!unanswered.has(request)) retiring.unanswered.delete(request);
       for (const call of retiring.calls) if (!calls.has(call)) retiring.calls.delete(call);
       const lingers = clock.uptime() - retiring.since < transactionsMs;
-      if (!lingers && retiring.calls.size === 0) void this.#closeRetiring(key);
+      const serves = retiring.calls.size > 0 || retiring.unanswered.size > 0;
+      if (!lingers && !serves) void this.#closeRetiring(key);
     }
     if (this.#retiring.size > 0) this.#timer = clock.schedule(() => this.#look(), lookEveryMs);
   }

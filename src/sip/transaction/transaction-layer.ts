@@ -87,6 +87,13 @@ export class TransactionLayer {
     return count;
   }
 
+  /** Their keys. */
+  get unansweredKeys(): Set<string> {
+    const keys = new Set<string>();
+    for (const [key, transaction] of this.#servers) if (!transaction.completed) keys.add(key);
+    return keys;
+  }
+
   get clientTransactions(): number {
     return this.#clients.size;
   }
