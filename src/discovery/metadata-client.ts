@@ -137,7 +137,7 @@ export class MetadataClient {
       const wish = after === undefined ? '' : ` with Retry-After ${JSON.stringify(after.slice(0, 40))}`;
       return new DiscoveryError(
         'discovery.metadata-throttled',
-        `${asked}: expected 200 or 404, came ${status}${wish}, again and again for ${this.#callTimeoutMs} ms. The metadata service is overloaded or throttles this machine: see whether another program polls it, then start again.`,
+        `${asked}: expected 200 or 404, came ${status}${wish}, again and again. The metadata service is overloaded or throttles this machine: see whether another program polls it, then start again.`,
       );
     }
     return new DiscoveryError(

@@ -1,4 +1,5 @@
-import { bracket, familyOf, isPort, isUnspecified, normalizeHost } from '../net/address.ts';
+import { bracket, familyOf, isPort, normalizeHost } from '../net/address.ts';
+import { isOneHost } from '../net/address-scope.ts';
 import type { TransportName } from '../net/listener.ts';
 import { IdentityError } from './identity-error.ts';
 
@@ -64,7 +65,8 @@ export function printListener({ transport, address, port, as }: ListenerNotation
 export function parseAdvertised(text: string): Advertised {
   // A bare IPv6 address cannot be told from one with a port unless it is taken whole.
   const split = familyOf(text) === 'ipv6' ? { host: text, port: undefined } : splitHostPort(text);
-  if (!split || isUnspecified(split.host) || !(familyOf(split.host) || isHostName(split.host))) {
+  const reached = split && (familyOf(split.host) ? isOneHost(split.host) : isHostName(split.host));
+  if (!split || !reached) {
     throw new IdentityError(
       'identity.advertise-syntax',
       `Expected a host to advertise, host[:port], came ${JSON.stringify(text.slice(0, 80))}. Write an address or name that callers reach, such as 203.0.113.5, sip.example.com:5060 or [2001:db8::1]:5060.`,

@@ -52,6 +52,8 @@ const BAD: [text: string, code: string, words: RegExp][] = [
   ['udp:10.0.0.15 as [2001:db8::1]', 'identity.listener-syntax', /same family as 10\.0\.0\.15/],
   ['udp:10.0.0.15 as 203.0.113.5:0', 'identity.advertise-syntax', /host\[:port\]/],
   ['udp:10.0.0.15 as 0.0.0.0', 'identity.advertise-syntax', /callers reach/],
+  ['udp:10.0.0.15 as 224.0.0.1', 'identity.advertise-syntax', /callers reach/],
+  ['udp:10.0.0.15 as 255.255.255.255', 'identity.advertise-syntax', /callers reach/],
   ['udp:10.0.0.15 as 203.0.113', 'identity.advertise-syntax', /came "203\.0\.113"/],
   ['udp:10.0.0.15 as sip;lr@x', 'identity.advertise-syntax', /came "sip;lr@x"/],
 ];
