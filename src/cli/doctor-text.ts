@@ -49,8 +49,8 @@ export class DoctorText {
 
   summary(counts: Readonly<Record<Verdict, number>>): void {
     const { pass, warn, fail, skip } = counts;
-    const names = this.#bad.size > 0 ? ` (${harmlessInLine([...this.#bad].join(', '))})` : '';
-    const all = `${fail} failed, ${warn} to look at${names}, ${pass} passed, ${skip} not checked`;
+    const names = this.#bad.size > 0 ? `: see ${harmlessInLine([...this.#bad].join(', '))}` : '';
+    const all = `${fail} failed, ${warn} to look at, ${pass} passed, ${skip} not checked${names}`;
     const style = fail > 0 ? marks.fail.style : warn > 0 ? marks.warn.style : marks.pass.style;
     this.#output.write(`\n${this.#style(style, all)}\n`);
   }

@@ -68,7 +68,7 @@ describe('cloudsip doctor', () => {
       -> Let it ask a table of its own, now:
          ${command}
 
-1 failed, 0 to look at (routing), 0 passed, 0 not checked
+1 failed, 0 to look at, 0 passed, 0 not checked: see routing
 `,
     );
   });
@@ -92,7 +92,7 @@ WARN  routing
       -> Open it with the command:
            aws ec2 authorize-security-group-ingress --group-id sg-1 --ip-permissions 'IpProtocol=udp'
 
-0 failed, 1 to look at (routing), 1 passed, 0 not checked
+0 failed, 1 to look at, 1 passed, 0 not checked: see routing
 `,
     );
   });
