@@ -63,6 +63,11 @@ async function main(): Promise<number> {
       const { runDrainCommand } = await import('./cli/drain-command.ts');
       return runDrainCommand({ stdout, stderr, stateDir: invocation.configuration.stateDirectory });
     }
+    case 'record': {
+      const { runRecordCommand } = await import('./cli/record-command.ts');
+      const { stateDirectory: stateDir } = invocation.configuration;
+      return runRecordCommand(invocation.arguments, { stdout, stderr, stateDir });
+    }
     case 'run':
       return run(invocation);
   }
@@ -148,7 +153,10 @@ async function openControl(agent: Agent, log: Logger): Promise<ControlSocket | u
   try {
     // After the start, which it does not make longer.
     const { ControlSocket } = await import('./agent/control-socket.ts');
-    return await ControlSocket.open(agent.configuration.stateDirectory, agent.drain, systemClock);
+    const { stateDirectory } = agent.configuration;
+    return await ControlSocket.open(stateDirectory, agent.drain, systemClock, (callId, wanted) =>
+      agent.record(callId, wanted),
+    );
   } catch (error) {
     log.warn({ err: error }, 'there is no control socket: "cloudsip drain" does not reach this agent');
     return undefined;

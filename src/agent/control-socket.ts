@@ -5,14 +5,19 @@ import { CloudsipError } from '../error.ts';
 import type { Clock } from '../net/clock.ts';
 import type { Drain } from './drain.ts';
 
-const longestCommand = 64;
+/** With a Call-ID in it. */
+const longestCommand = 600;
 const mostConnections = 16;
 /** Who says nothing for so long, or does not hang up, makes room. */
 const idleMs = 5000;
 
+/** Begins or ends the recording of a call; false where there is none. */
+export type RecordCall = (callId: string, wanted: boolean) => boolean;
+
 /**
  * Where the commands of the same machine reach the running agent: a socket in the state directory, for its owner
- * alone. `drain` begins the drain and is answered with a line of JSON for each step until the process ends.
+ * alone. `drain` begins the drain and is answered with a line of JSON for each step until the process ends;
+ * `record on CALL-ID`, or `off`, with one line that says whether the call is recorded now.
  */
 export class ControlSocket {
   readonly #server: Server;
@@ -25,13 +30,18 @@ export class ControlSocket {
   }
 
   /** Rejects with a CloudsipError (`control.taken`) where another agent has the directory, or with the system's error. */
-  static async open(stateDirectory: string, drain: Drain, clock: Clock): Promise<ControlSocket> {
+  static async open(
+    stateDirectory: string,
+    drain: Drain,
+    clock: Clock,
+    record: RecordCall = () => false,
+  ): Promise<ControlSocket> {
     const place = openControlPath(stateDirectory);
     const { path } = place;
     const server = createServer();
     const control = new ControlSocket(server, place);
     server.maxConnections = mostConnections;
-    server.on('connection', (socket) => control.#serve(socket, drain, clock));
+    server.on('connection', (socket) => control.#serve(socket, drain, clock, record));
     try {
       if (await answers(path)) {
         throw new CloudsipError(
@@ -58,7 +68,7 @@ export class ControlSocket {
     this.#place[Symbol.dispose]();
   }
 
-  #serve(socket: Socket, drain: Drain, clock: Clock): void {
+  #serve(socket: Socket, drain: Drain, clock: Clock, record: RecordCall): void {
     this.#connections.add(socket);
     const idle = clock.schedule(() => socket.destroy(), idleMs);
     let command = '';
@@ -75,8 +85,18 @@ export class ControlSocket {
       const end = command.indexOf('\n');
       if (end < 0 && command.length < longestCommand) return;
       socket.removeAllListeners('data').resume();
-      if (command.slice(0, end) !== 'drain') {
-        socket.end(`${JSON.stringify({ error: 'expected drain' })}\n`);
+      const line = command.slice(0, end);
+      const recorded = /^record (on|off) (\S+)$/.exec(line);
+      if (recorded) {
+        const wanted = recorded[1] === 'on';
+        const reply = record(recorded[2]!, wanted)
+          ? { recording: wanted }
+          : { error: 'expected the Call-ID of a call whose media passes here' };
+        socket.end(`${JSON.stringify(reply)}\n`);
+        return;
+      }
+      if (line !== 'drain') {
+        socket.end(`${JSON.stringify({ error: 'expected drain, or record on|off CALL-ID' })}\n`);
         return;
       }
       clock.cancel(idle);

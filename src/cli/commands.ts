@@ -1,4 +1,4 @@
-export type CommandName = 'user' | 'discover' | 'doctor' | 'drain' | 'provider-check' | 'help';
+export type CommandName = 'user' | 'discover' | 'doctor' | 'drain' | 'record' | 'provider-check' | 'help';
 
 /** What can be asked for besides running. `main.ts` runs it; the help and the command line know it from here. */
 export interface Command {
@@ -34,6 +34,12 @@ export const commands: readonly Command[] = [
     summary: 'Take no new calls, wait for those in progress, end the running agent.',
     options: 'shared',
     flags: [],
+  },
+  {
+    name: 'record',
+    form: 'CALL-ID [on|off]',
+    summary: 'Record a call of the running agent from now on, or end that.',
+    options: 'shared',
   },
   {
     name: 'provider-check',

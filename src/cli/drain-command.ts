@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Writable } from 'node:stream';
 import { openControlPath } from './control-path.ts';
+import { unreachedReason } from './unreached-reason.ts';
 
 export interface DrainCommandIo {
   readonly stdout: Writable;
@@ -33,7 +34,7 @@ export async function runDrainCommand({ stdout, stderr, stateDir }: DrainCommand
       shown = line;
     }
   } catch (error) {
-    stderr.write(`cloudsip: ${reasonOf(error, stateDir)}\n`);
+    stderr.write(`cloudsip: ${unreachedReason(error, stateDir)}\n`);
     return 1;
   }
   if (last?.state !== 'ended') {
@@ -70,15 +71,4 @@ function inWords(step: Step): string {
     return isIdle(step) ? 'drained: the agent ends' : `the time is up: ${left} are cut off`;
   const limit = until === undefined ? '' : `, until ${new Date(until).toISOString()} at the latest`;
   return `draining: ${left} left${limit}`;
-}
-
-function reasonOf(error: unknown, stateDir: string): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'ENOENT' || code === 'ECONNREFUSED') {
-    return `expected a running agent with the state directory ${stateDir} and found none; name another one with --state-dir`;
-  }
-  if (code === 'EACCES' || code === 'EPERM') {
-    return `the agent with the state directory ${stateDir} belongs to another user; run it again with sudo`;
-  }
-  return `the agent with the state directory ${stateDir} cannot be reached: ${message}`;
 }

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { ControlSocket } from '../../src/agent/control-socket.ts';
 import { Drain } from '../../src/agent/drain.ts';
 import { runDrainCommand } from '../../src/cli/drain-command.ts';
+import { runRecordCommand } from '../../src/cli/record-command.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { quietLog } from '../support/quiet-log.ts';
 
@@ -151,9 +152,57 @@ describe('cloudsip drain', () => {
       socket.on('data', (chunk) => (answer += String(chunk)));
       socket.write(text);
       await new Promise((resolve) => socket.on('close', resolve));
-      assert.equal(answer, '{"error":"expected drain"}\n');
+      assert.equal(answer, '{"error":"expected drain, or record on|off CALL-ID"}\n');
     }
     assert.equal(drain.progress.state, 'serving');
     control.close();
+  });
+});
+
+describe('cloudsip record', () => {
+  let directory: string;
+  let asked: string[];
+  const clock = new ManualClock();
+  const drain = new Drain({
+    clock,
+    log: quietLog(),
+    timeoutMs: () => 0,
+    drainOn: () => [],
+    work: () => ({ calls: 0, transactions: 0 }),
+  });
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'cloudsip-control-'));
+    asked = [];
+  });
+  afterEach(() => rm(directory, { recursive: true, force: true }));
+
+  async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+    const stdout = new Text();
+    const stderr = new Text();
+    const code = await runRecordCommand(args, { stdout, stderr, stateDir: directory });
+    return { code, out: stdout.text, err: stderr.text };
+  }
+
+  test('begins and ends the recording of a call, and knows none that is not there', async () => {
+    const control = await ControlSocket.open(directory, drain, clock, (callId, wanted) => {
+      asked.push(`${callId} ${wanted}`);
+      return callId === 'a1@192.0.2.1';
+    });
+    const out = (text: string) => ({ code: 0, out: text, err: '' });
+    assert.deepEqual(await run('a1@192.0.2.1'), out('a1@192.0.2.1 is recorded from now on\n'));
+    assert.deepEqual(await run('a1@192.0.2.1', 'off'), out('a1@192.0.2.1 is not recorded any more\n'));
+    const { code, err } = await run('strange');
+    assert.equal(code, 1);
+    assert.match(err, /expected the Call-ID of a call whose media passes here/);
+    assert.deepEqual(asked, ['a1@192.0.2.1 true', 'a1@192.0.2.1 false', 'strange true']);
+    control.close();
+  });
+
+  test('without an agent, or used wrongly, it says what to do', async () => {
+    const { code, err } = await run('a1@192.0.2.1');
+    assert.equal(code, 1);
+    assert.match(err, /expected a running agent/);
+    for (const args of [[], ['a b'], ['a', 'maybe'], ['a', 'on', 'more']])
+      await assert.rejects(run(...args), { code: 'usage.arguments' });
   });
 });

@@ -6,9 +6,6 @@ import { CallRecording, type RecordingEvents } from '../recording/call-recording
 import { parseRtp } from '../rtp-packet.ts';
 import type { RecordedCall, TappedStream } from './tap-protocol.ts';
 
-/** More messages than these come before nobody's recording. */
-const maxMessages = 64;
-
 /** What is done with the packets of one call. */
 export class TappedCall {
   /** Of all its streams so far. */
@@ -17,18 +14,13 @@ export class TappedCall {
   #digits: Map<number, StreamDigits> | undefined;
   #inband = false;
   readonly #onDigit: (digit: DtmfDigit) => void;
-  /** SIP from before it is recorded: a call that somebody decides to record shows how it began. */
-  #messages: (readonly [number, Endpoint, Endpoint, string])[] = [];
 
   constructor(onDigit: (digit: DtmfDigit) => void) {
     this.#onDigit = onDigit;
   }
 
   record(directory: string, what: RecordedCall, events: RecordingEvents): void {
-    if (this.#recording) return;
-    this.#recording = new CallRecording(directory, what, events);
-    for (const message of this.#messages) this.#recording.message(...message);
-    this.#messages = [];
+    this.#recording ??= new CallRecording(directory, what, events);
   }
 
   stopRecording(nowMs: number): void {
@@ -42,8 +34,7 @@ export class TappedCall {
   }
 
   message(timeMs: number, source: Endpoint, destination: Endpoint, text: string): void {
-    if (this.#recording) this.#recording.message(timeMs, source, destination, text);
-    else if (this.#messages.length < maxMessages) this.#messages.push([timeMs, source, destination, text]);
+    this.#recording?.message(timeMs, source, destination, text);
   }
 
   packet(stream: TappedStream, timeMs: number, source: Endpoint, bytes: Uint8Array): void {

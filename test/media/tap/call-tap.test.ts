@@ -110,8 +110,8 @@ for (const kind of kinds) {
       const { tap, session, caller, callee } = call;
       const callerSip = { address: '192.0.2.1', port: 5060 };
       const us = { address: '198.51.100.1', port: 5060 };
-      tap.message(callerSip, us, 'OPTIONS sip:bob@example.com SIP/2.0\r\nCall-ID: a/b@c\r\n\r\n');
       tap.record(what);
+      tap.message(callerSip, us, 'OPTIONS sip:bob@example.com SIP/2.0\r\nCall-ID: a/b@c\r\n\r\n');
       await call.flush();
       const low = muLaw(sineSamples(500, 8000, 200));
       const high = muLaw(sineSamples(1500, 8000, 200));
