@@ -1,3 +1,4 @@
+import { copyOf } from '../identity/alias-table.ts';
 import { PROXY_AUTHENTICATE, WWW_AUTHENTICATE } from '../sip/message/header-id.ts';
 import type { Message } from '../sip/message/message.ts';
 import { buildResponse } from '../sip/message/response.ts';
@@ -10,6 +11,9 @@ import type { HopSide } from './media-anchor.ts';
 import type { MediaExchange } from './media-exchange.ts';
 import { mediaRefusal } from './media-refusal.ts';
 import type { Target } from './target.ts';
+
+/** More dialogs of one INVITE are not counted. */
+const maxCounted = 16;
 
 /**
  * All branches of one request and the choice among their responses (RFC 3261 16.7). Targets come in groups:
@@ -29,6 +33,8 @@ export class ResponseContext implements BranchOwner {
   readonly #pass: number;
   /** The dialog of a 2xx that was refused: each time that it comes again it is acknowledged again. */
   #refused: DialogEnds | undefined;
+  /** The tags of the dialogs that were counted as calls. */
+  #counted: Set<string> | undefined;
   #open = 0;
   #finalSent = false;
   #cancelled = false;
@@ -85,10 +91,8 @@ export class ResponseContext implements BranchOwner {
       // Every 2xx to an INVITE is forwarded at once, also a second one (16.7 step 5).
       const first = !this.#finalSent;
       if (!first && this.#method !== 'INVITE') return;
-      if (first) {
-        this.#endDialog(status);
-        if (this.#method === 'INVITE') this.#forwarding.calls?.began(response.callId, response.toTag);
-      }
+      if (first) this.#endDialog(status);
+      if (this.#method === 'INVITE') this.#count(response);
       this.#finalSent = true;
       this.#forward(branch, response);
       if (first) {
@@ -103,6 +107,16 @@ export class ResponseContext implements BranchOwner {
 
   branchEnded(branch: ClientBranch, status: number): void {
     this.#branchDone(branch, status);
+  }
+
+  /** Each dialog of a fork is a call, and one whose 2xx comes again after its BYE is none. */
+  #count({ callId, toTag = '' }: Message): void {
+    const { calls } = this.#forwarding;
+    if (!calls || this.#counted?.has(toTag)) return;
+    this.#counted ??= new Set();
+    if (this.#counted.size >= maxCounted) return;
+    this.#counted.add(copyOf(toTag));
+    calls.began(callId, toTag);
   }
 
   #branchDone(branch: ClientBranch, status: number): void {

@@ -86,4 +86,26 @@ describe('calls without media of ours', () => {
     assert.equal(harness.take()[0]?.message.status, 407);
     assert.deepEqual(asked, [false, false, true]);
   });
+
+  test('of a fork that two answered are two, and a 2xx that comes again after the BYE is none', () => {
+    const calls = new CallCount(new ManualClock());
+    const harness = new ProxyHarness({ calls });
+    const places = ['198.51.100.20:5060', '198.51.100.21:5060'];
+    for (const place of places) harness.bind('bob', `sip:bob@${place}`, place);
+    harness.receive(requestText({}), '198.51.100.10:5060');
+    const invites = harness.take().filter(({ message }) => message.method === 'INVITE');
+    assert.equal(invites.length, 2);
+    const answers = invites.map(({ text }, n) =>
+      responseText(text, { status: 200 }).replace(/^(To: .*?)(;tag=.*)?\r$/m, `$1;tag=answer${n}\r`),
+    );
+    for (const [n, answer] of answers.entries()) harness.receive(answer, places[n]!);
+    assert.equal(calls.calls, 2);
+    calls.ended(invites[0]!.message.callId, invites[0]!.message.fromTag, 'answer0');
+    harness.receive(answers[0]!, places[0]!);
+    assert.equal(calls.calls, 1);
+    assert.deepEqual(
+      [...calls.keys()].map((key) => key.split('\n')[1]),
+      ['answer1'],
+    );
+  });
 });
