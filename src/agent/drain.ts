@@ -188,7 +188,9 @@ export class Drain {
       return { reason: `${kind} (${source})`, from: heardAt, until: heardAt + timeoutMs, notice };
     }
     const margin = Math.min(marginMs, (deadline - heardAt) / 10);
-    const from = Math.max(heardAt, deadline - timeoutMs);
+    // A time shorter than the margin would begin, and be over, behind it.
+    const leadMs = timeoutMs < margin ? timeoutMs + margin : timeoutMs;
+    const from = Math.max(heardAt, deadline - leadMs);
     const until = Math.min(from + timeoutMs, deadline - margin);
     return { reason: `${kind} at ${timeOf(deadline)} (${source})`, from, until, notice };
   }

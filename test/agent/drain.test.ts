@@ -125,6 +125,19 @@ describe('draining', () => {
     assert.match(ended()?.reason ?? '', /^termination at .* \(test cloud\)$/);
   });
 
+  test('ends before the deadline also where calls are given little time or none', async () => {
+    for (const timeoutMs of [0, 3000]) {
+      const { drain, work, clock, settle, ended, notice } = build({ timeoutMs });
+      work.calls = 1;
+      drain.notice(notice('a', 60_000));
+      clock.advance(55_000 - timeoutMs - 1);
+      assert.equal(drain.progress.state, 'serving');
+      clock.advance(timeoutMs + 1);
+      await settle();
+      assert.equal(ended()?.calls, 1);
+    }
+  });
+
   test('begins so long before a deadline that is far', async () => {
     const { drain, work, clock, events, notice } = build();
     work.calls = 1;
