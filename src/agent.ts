@@ -25,6 +25,7 @@ import { type Listener, listenerKey } from './net/listener.ts';
 import { LogLimit } from './net/log-limit.ts';
 import { readOsInterfaces } from './net/os-interfaces.ts';
 import { CallCount, type CallsInProgress } from './proxy/call-count.ts';
+import { callLines } from './proxy/call-lines.ts';
 import { CallTaps } from './proxy/call-taps.ts';
 import { DialogCookies } from './proxy/dialog-cookie.ts';
 import { MediaAnchor } from './proxy/media-anchor.ts';
@@ -251,6 +252,11 @@ export class Agent {
 
   get listeners(): readonly Listener[] {
     return this.#listeners.listeners;
+  }
+
+  /** See `callLines`. */
+  calls(): Iterable<object> {
+    return callLines(this.#relay, this.#calls, this.#options.clock.now());
   }
 
   /** What is under way at this moment: all zero but the bindings once the last call and its timers are over. */

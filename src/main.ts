@@ -59,6 +59,11 @@ async function main(): Promise<number> {
       const io = { providers, clock: systemClock, env, stdout, stderr };
       return runProviderCheckCommand(invocation.arguments, io);
     }
+    case 'calls': {
+      const { runCallsCommand } = await import('./cli/calls-command.ts');
+      const json = invocation.arguments.includes('--json');
+      return runCallsCommand({ stdout, stderr, stateDir: invocation.configuration.stateDirectory, json });
+    }
     case 'drain': {
       const { runDrainCommand } = await import('./cli/drain-command.ts');
       return runDrainCommand({ stdout, stderr, stateDir: invocation.configuration.stateDirectory });
@@ -148,17 +153,18 @@ async function run({ source, configuration, warnings }: RunInvocation): Promise<
   return 0;
 }
 
-/** Without it the agent serves all the same: only "cloudsip drain" does not reach it. */
+/** Without it the agent serves all the same: only the commands do not reach it. */
 async function openControl(agent: Agent, log: Logger): Promise<ControlSocket | undefined> {
   try {
     // After the start, which it does not make longer.
     const { ControlSocket } = await import('./agent/control-socket.ts');
     const { stateDirectory } = agent.configuration;
-    return await ControlSocket.open(stateDirectory, agent.drain, systemClock, (callId, wanted) =>
-      agent.record(callId, wanted),
-    );
+    return await ControlSocket.open(stateDirectory, agent, systemClock);
   } catch (error) {
-    log.warn({ err: error }, 'there is no control socket: "cloudsip drain" does not reach this agent');
+    log.warn(
+      { err: error },
+      'there is no control socket: "cloudsip drain" and other commands do not reach this agent',
+    );
     return undefined;
   }
 }

@@ -1,5 +1,6 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { openControlPath } from '../cli/control-path.ts';
 import { CloudsipError } from '../error.ts';
 import type { Clock } from '../net/clock.ts';
@@ -11,13 +12,21 @@ const mostConnections = 16;
 /** Who says nothing for so long, or does not hang up, makes room. */
 const idleMs = 5000;
 
-/** Begins or ends the recording of a call; false where there is none. */
-export type RecordCall = (callId: string, wanted: boolean) => boolean;
+const linesAtOnce = 50;
+
+/** What the commands reach. */
+export interface Controlled {
+  readonly drain: Drain;
+  /** See `callLines`. */
+  calls(): Iterable<object>;
+  /** Begins or ends the recording of a call; false where there is none. */
+  record(callId: string, wanted: boolean): boolean;
+}
 
 /**
  * Where the commands of the same machine reach the running agent: a socket in the state directory, for its owner
- * alone. `drain` begins the drain and is answered with a line of JSON for each step until the process ends;
- * `record on CALL-ID`, or `off`, with one line that says whether the call is recorded now.
+ * alone. `drain` begins the drain and is answered with a line of JSON for each step until the process ends; `calls`
+ * with a line for each call in progress; `record on CALL-ID`, or `off`, with one line that says whether the call is recorded now.
  */
 export class ControlSocket {
   readonly #server: Server;
@@ -30,18 +39,13 @@ export class ControlSocket {
   }
 
   /** Rejects with a CloudsipError (`control.taken`) where another agent has the directory, or with the system's error. */
-  static async open(
-    stateDirectory: string,
-    drain: Drain,
-    clock: Clock,
-    record: RecordCall = () => false,
-  ): Promise<ControlSocket> {
+  static async open(stateDirectory: string, agent: Controlled, clock: Clock): Promise<ControlSocket> {
     const place = openControlPath(stateDirectory);
     const { path } = place;
     const server = createServer();
     const control = new ControlSocket(server, place);
     server.maxConnections = mostConnections;
-    server.on('connection', (socket) => control.#serve(socket, drain, clock, record));
+    server.on('connection', (socket) => control.#serve(socket, agent, clock));
     try {
       if (await answers(path)) {
         throw new CloudsipError(
@@ -68,7 +72,7 @@ export class ControlSocket {
     this.#place[Symbol.dispose]();
   }
 
-  #serve(socket: Socket, drain: Drain, clock: Clock, record: RecordCall): void {
+  #serve(socket: Socket, agent: Controlled, clock: Clock): void {
     this.#connections.add(socket);
     const idle = clock.schedule(() => socket.destroy(), idleMs);
     let command = '';
@@ -89,24 +93,40 @@ export class ControlSocket {
       const recorded = /^record (on|off) (\S+)$/.exec(line);
       if (recorded) {
         const wanted = recorded[1] === 'on';
-        const reply = record(recorded[2]!, wanted)
+        const reply = agent.record(recorded[2]!, wanted)
           ? { recording: wanted }
           : { error: 'expected the Call-ID of a call whose media passes here' };
         socket.end(`${JSON.stringify(reply)}\n`);
         return;
       }
+      if (line === 'calls') {
+        void tell(socket, agent.calls());
+        return;
+      }
       if (line !== 'drain') {
-        socket.end(`${JSON.stringify({ error: 'expected drain, or record on|off CALL-ID' })}\n`);
+        socket.end(`${JSON.stringify({ error: 'expected drain, calls, or record on|off CALL-ID' })}\n`);
         return;
       }
       clock.cancel(idle);
-      drain.ask('cloudsip drain');
-      unwatch = drain.watch((progress) => {
+      agent.drain.ask('cloudsip drain');
+      unwatch = agent.drain.watch((progress) => {
         // Nobody reads: what waits for him stays little.
         if (socket.writableLength < 65_536) socket.write(`${JSON.stringify(progress)}\n`);
       });
     });
   }
+}
+
+/** As fast as it is read, a few lines at a time: what else there is to do goes on meanwhile. */
+async function tell(socket: Socket, lines: Iterable<object>): Promise<void> {
+  let count = 0;
+  for (const line of lines) {
+    const more = socket.write(`${JSON.stringify(line)}\n`);
+    if (!more) await new Promise((resolve) => socket.once('drain', resolve).once('close', resolve));
+    else if (++count % linesAtOnce === 0) await setImmediate();
+    if (socket.destroyed) return;
+  }
+  socket.end();
 }
 
 /** Whether somebody listens there. */

@@ -1,4 +1,12 @@
-export type CommandName = 'user' | 'discover' | 'doctor' | 'drain' | 'record' | 'provider-check' | 'help';
+export type CommandName =
+  | 'user'
+  | 'discover'
+  | 'doctor'
+  | 'calls'
+  | 'drain'
+  | 'record'
+  | 'provider-check'
+  | 'help';
 
 /** What can be asked for besides running. `main.ts` runs it; the help and the command line know it from here. */
 export interface Command {
@@ -26,6 +34,13 @@ export const commands: readonly Command[] = [
     form: '[--json]',
     summary: 'Check why packets may not arrive: the cloud, the network, this machine.',
     options: 'all',
+    flags: ['--json'],
+  },
+  {
+    name: 'calls',
+    form: '[--json]',
+    summary: 'Show the calls in progress and how their media fares.',
+    options: 'shared',
     flags: ['--json'],
   },
   {

@@ -1,7 +1,5 @@
-import { connect } from 'node:net';
-import { createInterface } from 'node:readline';
 import type { Writable } from 'node:stream';
-import { openControlPath } from './control-path.ts';
+import { askAgent } from './ask-agent.ts';
 import { unreachedReason } from './unreached-reason.ts';
 
 export interface DrainCommandIo {
@@ -27,7 +25,7 @@ export async function runDrainCommand({ stdout, stderr, stateDir }: DrainCommand
   let last: Step | undefined;
   let shown = '';
   try {
-    for await (const step of steps(stateDir)) {
+    for await (const step of askAgent<Step>(stateDir, 'drain')) {
       last = step;
       const line = inWords(step);
       if (line !== shown) stdout.write(`${line}\n`);
@@ -42,22 +40,6 @@ export async function runDrainCommand({ stdout, stderr, stateDir }: DrainCommand
     return 1;
   }
   return isIdle(last) ? 0 : 3;
-}
-
-async function* steps(stateDir: string): AsyncIterable<Step> {
-  using place = openControlPath(stateDir);
-  const socket = connect(place.path);
-  try {
-    await new Promise((resolve, reject) => {
-      socket.once('connect', resolve);
-      socket.once('error', reject);
-    });
-    socket.on('error', () => socket.destroy());
-    socket.write('drain\n');
-    for await (const line of createInterface({ input: socket })) yield JSON.parse(line) as Step;
-  } finally {
-    socket.destroy();
-  }
 }
 
 function isIdle({ calls, transactions }: Step): boolean {

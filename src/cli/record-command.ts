@@ -1,7 +1,5 @@
-import { connect } from 'node:net';
-import { createInterface } from 'node:readline';
 import type { Writable } from 'node:stream';
-import { openControlPath } from './control-path.ts';
+import { askAgent } from './ask-agent.ts';
 import { unreachedReason } from './unreached-reason.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -28,9 +26,9 @@ export async function runRecordCommand(
   ) {
     throw new UsageError('usage.arguments', 'expected cloudsip record CALL-ID [on|off]');
   }
-  let reply: { readonly recording?: boolean; readonly error?: string };
+  let reply: { readonly recording?: boolean; readonly error?: string } = {};
   try {
-    reply = await ask(stateDir, `record ${wanted} ${callId}`);
+    for await (const line of askAgent<typeof reply>(stateDir, `record ${wanted} ${callId}`)) reply = line;
   } catch (error) {
     stderr.write(`cloudsip: ${unreachedReason(error, stateDir)}\n`);
     return 1;
@@ -41,21 +39,4 @@ export async function runRecordCommand(
   }
   stdout.write(`${callId} is ${reply.recording ? 'recorded from now on' : 'not recorded any more'}\n`);
   return 0;
-}
-
-async function ask(stateDir: string, command: string): Promise<{ recording?: boolean; error?: string }> {
-  using place = openControlPath(stateDir);
-  const socket = connect(place.path);
-  try {
-    await new Promise((resolve, reject) => {
-      socket.once('connect', resolve);
-      socket.once('error', reject);
-    });
-    socket.on('error', () => socket.destroy());
-    socket.write(`${command}\n`);
-    for await (const line of createInterface({ input: socket })) return JSON.parse(line);
-    return {};
-  } finally {
-    socket.destroy();
-  }
 }

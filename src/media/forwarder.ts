@@ -7,7 +7,7 @@ import { MediaThread } from './media-thread.ts';
 import type { PacketKinds } from './rtp-statistics.ts';
 import { maxSlots, type SlotCounters, SlotTable } from './slot-table.ts';
 import type { SocketSource } from './socket-source.ts';
-import type { StreamQuality } from './stream-quality.ts';
+import { quality, type StreamQuality } from './stream-quality.ts';
 import type { IceCredentials } from './stun.ts';
 import { PacketRing } from './tap/packet-ring.ts';
 
@@ -247,6 +247,11 @@ export class Forwarder {
   }
 
   /** What the packets of a pair of sockets told of their stream. */
+  /** The usual payload type of a slot's packets; -1 before the first, or where nobody looks. */
+  payloadType(rtp: number): number {
+    return this.#table.values[this.#table.base(rtp) + quality.payloadType]!;
+  }
+
   quality(rtp: number, rtcp: number): StreamQuality | undefined {
     return this.#table.quality(rtp, rtcp);
   }

@@ -55,6 +55,8 @@ export interface StreamSnapshot {
   readonly droppedStrangers: number;
   /** Milliseconds since the Unix epoch; 0 before the first packet. */
   readonly lastPacketAt: number;
+  /** What its packets are, by payload type and SDP; undefined where that is not known. */
+  readonly codec: string | undefined;
   /** Undefined where no packet of one source was seen: none at all, or several streams on one port. */
   readonly quality: StreamQuality | undefined;
 }
@@ -129,6 +131,8 @@ export interface MediaRelay {
   readonly stats: MediaStats;
   /** All sessions of the moment, or the first so many. */
   sessions(limit?: number): MediaSessionSnapshot[];
+  /** The same one by one, each looked at when it is asked for: there may be thousands. */
+  eachSession(): Iterable<MediaSessionSnapshot>;
   /** Resolves when all that was asked for so far is done: ports are back, addresses have taken effect. */
   flush(): Promise<void>;
   /** Closes every session and ends the media thread. */

@@ -203,11 +203,13 @@ class ForwardingRelay implements MediaRelay {
 
   sessions(limit = Number.POSITIVE_INFINITY): MediaSessionSnapshot[] {
     const list: MediaSessionSnapshot[] = [];
-    for (const session of this.#sessions) {
-      if (list.length >= limit) break;
-      list.push({ id: session.id, streams: session.snapshot() });
-    }
+    if (limit <= 0) return list;
+    for (const session of this.eachSession()) if (list.push(session) >= limit) break;
     return list;
+  }
+
+  *eachSession(): Iterable<MediaSessionSnapshot> {
+    for (const session of this.#sessions) yield { id: session.id, streams: session.snapshot() };
   }
 
   /** Ends the media thread as a crash would; resolves when another one serves. For tests. */

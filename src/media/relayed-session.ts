@@ -1,5 +1,6 @@
 import { bundleHeads } from '../sdp/bundle.ts';
 import { iceUfragOf, type SessionDescription } from '../sdp/session-description.ts';
+import { codecName } from './codec-name.ts';
 import type { DtmfDigit } from './dtmf/dtmf-digit.ts';
 import type {
   MediaIdentity,
@@ -181,6 +182,7 @@ export class RelayedSession implements MediaSession, Listened {
             kernelPackets: rtp.kernelPackets + rtcp.kernelPackets,
             droppedStrangers: rtp.strangers + rtcp.strangers,
             lastPacketAt: Math.round(Math.max(rtp.lastPacketAt, rtcp.lastPacketAt)),
+            codec: codecName(this.#context.forwarder.payloadType(pair.rtp), pair.remote?.described.formats),
             quality: this.#context.forwarder.quality(pair.rtp, pair.rtcp),
           },
         ];
@@ -192,7 +194,9 @@ export class RelayedSession implements MediaSession, Listened {
     if (this.#closed) return;
     this.#closed = true;
     this.#context.silence.remove(this);
-    const streams = summarize(this.snapshot());
+    const streams = this.snapshot()
+      .filter(({ packets, droppedStrangers }) => packets > 0 || droppedStrangers > 0)
+      .map(summarize);
     // A call that nobody answered has nothing to tell, and strangers can make many of them.
     if (streams.length > 0) {
       const dtmf = this.#digits && { dtmf: this.#digits };

@@ -1,6 +1,6 @@
 import type { StreamSnapshot } from './media-contract.ts';
 
-/** The numbers of one stream of one side, short enough for a log line. */
+/** The numbers of one stream of one side, short enough for a line. */
 export interface StreamSummary {
   readonly party: string;
   readonly stream: number;
@@ -19,27 +19,26 @@ export interface StreamSummary {
   readonly mos?: number;
 }
 
-/** Streams that carried something; what is not known is left out. */
-export function summarize(streams: readonly StreamSnapshot[]): StreamSummary[] {
-  return streams
-    .filter(({ packets, droppedStrangers }) => packets > 0 || droppedStrangers > 0)
-    .map(({ party, index, packets, kernelPackets, bytes, droppedStrangers, quality }) => ({
-      party,
-      stream: index,
-      packets,
-      ...(kernelPackets > 0 && { inKernel: kernelPackets }),
-      bytes,
-      strangers: droppedStrangers,
-      ...(quality && {
-        lost: quality.lost,
-        reordered: quality.reordered,
-        jitterMs: round(quality.jitterMs, 10),
-        ssrcChanges: quality.ssrcChanges,
-        mos: round(quality.mos, 100),
-      }),
-      ...(quality?.reported && { reportedLossPercent: round(quality.reported.lossRate * 100, 10) }),
-      ...(quality?.rttMs !== undefined && { rttMs: round(quality.rttMs, 10) }),
-    }));
+/** What is not known is left out. */
+export function summarize(snapshot: StreamSnapshot): StreamSummary {
+  const { party, index, packets, kernelPackets, bytes, droppedStrangers, quality } = snapshot;
+  return {
+    party,
+    stream: index,
+    packets,
+    ...(kernelPackets > 0 && { inKernel: kernelPackets }),
+    bytes,
+    strangers: droppedStrangers,
+    ...(quality && {
+      lost: quality.lost,
+      reordered: quality.reordered,
+      jitterMs: round(quality.jitterMs, 10),
+      ssrcChanges: quality.ssrcChanges,
+      mos: round(quality.mos, 100),
+    }),
+    ...(quality?.reported && { reportedLossPercent: round(quality.reported.lossRate * 100, 10) }),
+    ...(quality?.rttMs !== undefined && { rttMs: round(quality.rttMs, 10) }),
+  };
 }
 
 function round(value: number, parts: number): number {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { ControlSocket } from '../../src/agent/control-socket.ts';
+import { type Controlled, ControlSocket } from '../../src/agent/control-socket.ts';
 import { Drain } from '../../src/agent/drain.ts';
 import { runDrainCommand } from '../../src/cli/drain-command.ts';
 import { runRecordCommand } from '../../src/cli/record-command.ts';
@@ -51,6 +51,8 @@ describe('cloudsip drain', () => {
     await rm(directory, { recursive: true, force: true });
   });
 
+  const agent = (): Controlled => ({ drain, calls: () => [], record: () => false });
+
   function run(stateDir = directory) {
     const stdout = new Text();
     const stderr = new Text();
@@ -58,7 +60,7 @@ describe('cloudsip drain', () => {
   }
 
   test('waits, shows what is left, and ends with the agent', async () => {
-    const control = await ControlSocket.open(directory, drain, clock);
+    const control = await ControlSocket.open(directory, agent(), clock);
     void drain.ended.then(() => control.close());
     work.calls = 2;
     const { stdout, code } = run();
@@ -74,7 +76,7 @@ describe('cloudsip drain', () => {
   });
 
   test('tells by its exit code that calls were cut off', async () => {
-    const control = await ControlSocket.open(directory, drain, clock);
+    const control = await ControlSocket.open(directory, agent(), clock);
     void drain.ended.then(() => control.close());
     work.calls = 1;
     const { stdout, code } = run();
@@ -85,7 +87,7 @@ describe('cloudsip drain', () => {
   });
 
   test('tells that the agent was ended before', async () => {
-    const control = await ControlSocket.open(directory, drain, clock);
+    const control = await ControlSocket.open(directory, agent(), clock);
     work.calls = 1;
     const { stdout, stderr, code } = run();
     await stdout.shows(/draining: 1 call/);
@@ -107,7 +109,7 @@ describe('cloudsip drain', () => {
     const deep = join(directory, 'd'.repeat(150));
     await mkdir(deep);
     for (const stateDirectory of [directory, deep]) {
-      const control = await ControlSocket.open(stateDirectory, drain, clock);
+      const control = await ControlSocket.open(stateDirectory, agent(), clock);
       const { mode } = await stat(join(stateDirectory, 'agent.sock'));
       assert.equal((mode & 0o777).toString(8), '600');
       if (stateDirectory === deep) {
@@ -120,13 +122,13 @@ describe('cloudsip drain', () => {
 
   test('what a killed agent left is replaced, and another agent that runs is not', async () => {
     await writeFile(join(directory, 'agent.sock'), '');
-    const control = await ControlSocket.open(directory, drain, clock);
-    await assert.rejects(ControlSocket.open(directory, drain, clock), { code: 'control.taken' });
+    const control = await ControlSocket.open(directory, agent(), clock);
+    await assert.rejects(ControlSocket.open(directory, agent(), clock), { code: 'control.taken' });
     control.close();
   });
 
   test('who only connects, or says half a word, makes room for who means it', async () => {
-    const control = await ControlSocket.open(directory, drain, clock);
+    const control = await ControlSocket.open(directory, agent(), clock);
     void drain.ended.then(() => control.close());
     const closed: Promise<unknown>[] = [];
     for (let n = 0; n < 16; n++) {
@@ -144,7 +146,7 @@ describe('cloudsip drain', () => {
   });
 
   test('whatever else is said there does nothing', async () => {
-    const control = await ControlSocket.open(directory, drain, clock);
+    const control = await ControlSocket.open(directory, agent(), clock);
     for (const text of ['stop\n', 'x'.repeat(100_000), 'drainage\n']) {
       const socket = connect(join(directory, 'agent.sock'));
       socket.on('error', () => {});
@@ -152,7 +154,7 @@ describe('cloudsip drain', () => {
       socket.on('data', (chunk) => (answer += String(chunk)));
       socket.write(text);
       await new Promise((resolve) => socket.on('close', resolve));
-      assert.equal(answer, '{"error":"expected drain, or record on|off CALL-ID"}\n');
+      assert.equal(answer, '{"error":"expected drain, calls, or record on|off CALL-ID"}\n');
     }
     assert.equal(drain.progress.state, 'serving');
     control.close();
@@ -184,10 +186,18 @@ describe('cloudsip record', () => {
   }
 
   test('begins and ends the recording of a call, and knows none that is not there', async () => {
-    const control = await ControlSocket.open(directory, drain, clock, (callId, wanted) => {
-      asked.push(`${callId} ${wanted}`);
-      return callId === 'a1@192.0.2.1';
-    });
+    const control = await ControlSocket.open(
+      directory,
+      {
+        drain,
+        calls: () => [],
+        record: (callId, wanted) => {
+          asked.push(`${callId} ${wanted}`);
+          return callId === 'a1@192.0.2.1';
+        },
+      },
+      clock,
+    );
     const out = (text: string) => ({ code: 0, out: text, err: '' });
     assert.deepEqual(await run('a1@192.0.2.1'), out('a1@192.0.2.1 is recorded from now on\n'));
     assert.deepEqual(await run('a1@192.0.2.1', 'off'), out('a1@192.0.2.1 is not recorded any more\n'));

@@ -341,7 +341,7 @@ describe('the command line', () => {
     [['usr'], 'unknown command "usr"; did you mean user?'],
     [
       ['serve'],
-      "unknown command \"serve\"; expected 'user', 'discover', 'doctor', 'drain', 'record', 'provider-check', 'help' or nothing, which runs the agent",
+      "unknown command \"serve\"; expected 'user', 'discover', 'doctor', 'calls', 'drain', 'record', 'provider-check', 'help' or nothing, which runs the agent",
     ],
     [['--', '--help'], 'unknown command "--help"; did you mean help?'],
     [['discover', '--jsn'], 'unknown option --jsn; did you mean --json?'],

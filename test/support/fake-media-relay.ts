@@ -60,6 +60,10 @@ export class FakeMediaRelay implements MediaRelay {
     return this.told.splice(0);
   }
 
+  eachSession(): [] {
+    return [];
+  }
+
   sessions(): [] {
     return [];
   }
