@@ -2,6 +2,8 @@ import type { DiscoveryLog } from '../discovery/provider.ts';
 import type { Clock } from '../net/clock.ts';
 import { LogLimit } from '../net/log-limit.ts';
 
+type HookLog = Pick<DiscoveryLog, 'warn'>;
+
 /** What waits while the hook is slow; more is dropped, the oldest stay. */
 const maxWaiting = 1000;
 const timeoutMs = 5000;
@@ -12,14 +14,14 @@ const timeoutMs = 5000;
  */
 export class DtmfHook {
   readonly #url: string;
-  readonly #log: DiscoveryLog;
+  readonly #log: HookLog;
   readonly #limit: LogLimit;
   readonly #waiting: string[] = [];
   readonly #stop = new AbortController();
   #working: Promise<void> | undefined;
   #dropped = 0;
 
-  constructor(url: string, clock: Clock, log: DiscoveryLog) {
+  constructor(url: string, clock: Clock, log: HookLog) {
     this.#url = url;
     this.#log = log;
     this.#limit = new LogLimit(clock);

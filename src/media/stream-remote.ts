@@ -7,7 +7,7 @@ import {
   type SessionDescription,
 } from '../sdp/session-description.ts';
 import { isMediaDestination } from './destination.ts';
-import type { AudioFormat } from './recording/audio-decoder.ts';
+import type { AudioFormat } from './recording/audio-format.ts';
 import type { PacketKinds } from './rtp-statistics.ts';
 
 /** What one side said about one stream. */

@@ -1,4 +1,5 @@
-import { type AudioFormat, audioDecoder, decodedRate } from '../recording/audio-decoder.ts';
+import { audioDecoder, decodedRate } from '../recording/audio-decoder.ts';
+import type { AudioFormat } from '../recording/audio-format.ts';
 import type { RtpPacket } from '../rtp-packet.ts';
 import type { DtmfDigit } from './dtmf-digit.ts';
 import { InbandDetector } from './inband-detector.ts';

@@ -1,4 +1,5 @@
-import { type AudioFormat, audioDecoder, decodedRate } from './audio-decoder.ts';
+import { audioDecoder, decodedRate } from './audio-decoder.ts';
+import type { AudioFormat } from './audio-format.ts';
 import { Resampler } from './resampler.ts';
 
 /** One packet that waits for its place. */

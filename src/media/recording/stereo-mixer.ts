@@ -1,5 +1,5 @@
 import type { Party } from '../media-contract.ts';
-import type { AudioFormat } from './audio-decoder.ts';
+import type { AudioFormat } from './audio-format.ts';
 import { AudioTrack } from './audio-track.ts';
 
 /** How long a packet may be under way until its place is written. */

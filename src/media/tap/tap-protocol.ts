@@ -2,7 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Endpoint } from '../../net/address.ts';
 import type { DtmfDigit } from '../dtmf/dtmf-digit.ts';
 import type { Party } from '../media-contract.ts';
-import type { AudioFormat } from '../recording/audio-decoder.ts';
+import type { AudioFormat } from '../recording/audio-format.ts';
 
 /** One stream of one side whose packets are copied. */
 export interface TappedStream {

@@ -1,7 +1,7 @@
 import type { Endpoint } from '../../net/address.ts';
 import type { Party } from '../media-contract.ts';
 import type { MediaLeg } from '../media-leg.ts';
-import { type AudioFormat, staticFormats } from '../recording/audio-decoder.ts';
+import { type AudioFormat, staticFormats } from '../recording/audio-format.ts';
 import type { StreamRemote } from '../stream-remote.ts';
 import type { TappedStream } from './tap-protocol.ts';
 

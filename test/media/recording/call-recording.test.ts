@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { staticFormats } from '../../../src/media/recording/audio-decoder.ts';
+import { staticFormats } from '../../../src/media/recording/audio-format.ts';
 import { CallRecording } from '../../../src/media/recording/call-recording.ts';
 import type { TappedStream } from '../../../src/media/tap/tap-protocol.ts';
 import { needsRoot } from '../../support/privileged.ts';

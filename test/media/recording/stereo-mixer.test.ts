@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { AudioFormat } from '../../../src/media/recording/audio-decoder.ts';
+import type { AudioFormat } from '../../../src/media/recording/audio-format.ts';
 import { muLawSamples } from '../../../src/media/recording/g711.ts';
 import { StereoMixer } from '../../../src/media/recording/stereo-mixer.ts';
 import { sineSamples, strongestTone } from '../../support/tone.ts';
