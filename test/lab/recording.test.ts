@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { readWav, type Wav } from '../media/recording/read-wav.ts';
 import type { BaresipPhone } from '../support/baresip.ts';
-import type { LogRecord } from '../support/cloudsip.ts';
+import { type LogRecord, runCloudsip } from '../support/cloudsip.ts';
 import { needsRoot } from '../support/privileged.ts';
 import { SippRun } from '../support/sipp.ts';
 import { strongestTone } from '../support/tone.ts';
@@ -212,5 +212,30 @@ describe('media past the relay', needsRoot, () => {
     await call(nina, alice);
     assert.equal(await office.mediaPorts(), 4);
     await hangUp(nina, alice);
+    await Promise.all([alice.kill(), nina.kill(), erin.kill()]);
+  });
+
+  test('a running call is recorded by command, taken back from the kernel where that had it', async () => {
+    const [alice, nina] = await Promise.all([
+      office.phone('alice-host', { user: 'alice', toneHz: 440 }),
+      office.neighbour('neighbour', { user: 'nina', toneHz: 660 }),
+    ]);
+    await call(nina, alice);
+    const { id = '' } = await nina.event('CALL_RINGING');
+    const from = office.cloudsip.program.lines.length;
+    const vm = office.lab.host('vm');
+    const on = await runCloudsip(vm, ['record', id]);
+    assert.equal(on.stdout, `${id} is recorded from now on\n`, on.stderr);
+    const base = (await office.cloudsip.logged('a call is recorded', { from }))['file'] as string;
+    await talk(nina, alice);
+    assert.equal((await runCloudsip(vm, ['record', id, 'off'])).exitCode, 0);
+    await hangUp(nina, alice);
+    await office.mediaPortsReturned();
+    await office.cloudsip.stop();
+    assertTones(readWav(`${base}.wav`), 660, 440);
+    const note = JSON.parse(readFileSync(`${base}.json`, 'utf8'));
+    assert.deepEqual([note.reason, note.stopped], ['command', undefined]);
+    const unknown = await runCloudsip(vm, ['record', id]);
+    assert.equal(unknown.exitCode, 1);
   });
 });

@@ -3,6 +3,9 @@ import type { MediaLog } from '../media-log.ts';
 import type { PacketRing } from './packet-ring.ts';
 import type { TapCommand, TapData, TapMessage, TapReport } from './tap-protocol.ts';
 
+/** SIP of recorded calls that waits while the disk stands still; more is left out of the captures. */
+const maxMessages = 10_000;
+
 /** What a call hears of its packets. */
 export interface TapListener {
   report(report: TapReport): void;
@@ -18,6 +21,7 @@ export class TapThread {
   readonly #tickets = new Map<number, () => void>();
   #calls = 0;
   #lastTicket = 0;
+  #messages = 0;
   #worker: Worker | undefined;
   #port: MessagePort | undefined;
   #exited: Promise<void> = Promise.resolve();
@@ -37,6 +41,10 @@ export class TapThread {
   }
 
   tell(command: TapCommand): void {
+    if (command[0] === 'message' && ++this.#messages > maxMessages) {
+      this.#messages = maxMessages;
+      return;
+    }
     this.#port?.postMessage([this.#ring.head, command] satisfies TapMessage);
   }
 
@@ -88,6 +96,7 @@ export class TapThread {
       port1.close();
       this.#worker = undefined;
       this.#port = undefined;
+      this.#messages = 0;
       this.#lost(cause);
       exited.resolve();
     });
@@ -97,6 +106,10 @@ export class TapThread {
   }
 
   #take(report: TapReport): void {
+    if (report[0] === 'took') {
+      this.#messages = Math.max(0, this.#messages - report[1]);
+      return;
+    }
     if (report[0] === 'dropped') {
       this.#log.warn(`recording is too slow: ${report[1]} packets of recorded calls are in no file`);
       return;
