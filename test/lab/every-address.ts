@@ -83,11 +83,11 @@ export function everyAddressServes(
 }
 
 /**
- * Resolves when the agent advertises the address: mostly at once, but where an API tells, it serves before that on a
+ * Resolves when the agent goes by the address: mostly at once, but where an API tells, it serves before that on a
  * machine that is too busy to ask in time.
  */
 async function known(office: Office, address: string): Promise<void> {
-  const told = new RegExp(`"(?:advertised|after)":"${literal(address)}[:"]`);
+  const told = new RegExp(`"(?:bound|advertised|privateAddress|after)":"${literal(address)}[:"]`);
   await office.cloudsip.program.line(told, { timeoutMs: 120_000 });
 }
 
