@@ -41,7 +41,11 @@ export function audioDecoder({ encoding, channels }: AudioFormat): (payload: Uin
 }
 
 function byTable(samples: Int16Array): (payload: Uint8Array) => Int16Array {
-  return (payload) => Int16Array.from(payload, (byte) => samples[byte]!);
+  return (payload) => {
+    const decoded = new Int16Array(payload.length);
+    for (let n = 0; n < payload.length; n++) decoded[n] = samples[payload[n]!]!;
+    return decoded;
+  };
 }
 
 /** Network byte order, channel by channel (RFC 3551 4.5.11); several become one by their mean. */

@@ -96,13 +96,15 @@ export class StereoMixer {
 
   #place(channel: number, start: number, samples: Int16Array): void {
     const mix = this.#mix;
+    const offset = start - this.#written;
     // What begins before what is written has lost that part.
-    for (let n = Math.max(0, this.#written - start); n < samples.length; n++) {
-      const at = (start + n - this.#written) * 2 + channel;
-      if (at >= mix.length) return;
-      mix[at] = Math.max(-32_768, Math.min(32_767, mix[at]! + samples[n]!));
-      this.#end = Math.max(this.#end, start + n + 1);
+    const first = Math.max(0, -offset);
+    const end = Math.min(samples.length, mix.length / 2 - offset);
+    for (let n = first, at = (offset + first) * 2 + channel; n < end; n++, at += 2) {
+      const sum = mix[at]! + samples[n]!;
+      mix[at] = sum > 32_767 ? 32_767 : sum < -32_768 ? -32_768 : sum;
     }
+    this.#end = Math.max(this.#end, start + end);
   }
 
   #flush(until: number): void {

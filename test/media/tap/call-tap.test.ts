@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import type { DtmfDigit } from '../../../src/media/dtmf/dtmf-digit.ts';
-import type { MediaSession, MediaTap } from '../../../src/media/media-contract.ts';
+import type { MediaRelay, MediaSession, MediaTap } from '../../../src/media/media-contract.ts';
 import type { MediaLog } from '../../../src/media/media-log.ts';
 import { muLawSamples } from '../../../src/media/recording/g711.ts';
 import { sineSamples } from '../../support/tone.ts';
@@ -28,6 +28,8 @@ interface Call {
   readonly said: string[];
   /** Resolves when the media thread has done what it was told. */
   flush(): Promise<void>;
+  /** Ends the media thread as a crash would. */
+  crash(): Promise<void>;
 }
 
 const what = { callId: 'a/b@c', from: 'sip:alice@example.com', to: 'sip:bob@example.com', reason: 'all' };
@@ -88,6 +90,7 @@ async function callFor(
     },
     said,
     flush: () => relay.flush(),
+    crash: () => (relay as MediaRelay & { crash(): Promise<void> }).crash(),
   };
 }
 
@@ -205,6 +208,21 @@ for (const kind of kinds) {
       await speak(2);
       const { streams } = JSON.parse(readFileSync(`${onlyBase(call.directory)}.json`, 'utf8'));
       assert.equal(streams[0].packets, 1);
+    });
+
+    test('goes on when the media thread dies and another takes over', async (t) => {
+      const call = await callFor(t, kind, { attributes: events });
+      call.tap.record(what);
+      for (let n = 0; n < 2; n++) {
+        await call.flush();
+        await call.caller.send(rtpPacket(0, n, n * 160, 1, new Uint8Array(160)), call.callerPort);
+        await call.callee.next();
+        if (n === 0) await call.crash();
+      }
+      call.session.close();
+      await call.tap.end();
+      const { streams } = JSON.parse(readFileSync(`${onlyBase(call.directory)}.json`, 'utf8'));
+      assert.equal(streams[0].packets, 2);
     });
 
     test('keys by telephone events, once each, whoever presses them', async (t) => {
