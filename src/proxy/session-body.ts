@@ -13,6 +13,8 @@ export interface SessionBody {
 
 const maxDepth = 3;
 const maxParts = 32;
+/** Of a header in a part so much is read. */
+const maxHeader = 1000;
 
 /** Undefined where the message describes no session. Of several parts the first description counts (RFC 5621). */
 export function sessionBodyOf(message: Message): SessionBody | undefined {
@@ -74,27 +76,30 @@ function inPart(body: string, start: number, end: number, depth: number): Sessio
       at = newline + 1;
       break;
     }
-    const header = /^([!-9;-~]+)[ \t]*:[ \t]*(.*?)[ \t]*$/.exec(body.slice(at, Math.min(lineEnd, at + 1000)));
-    switch (header?.[1]?.toLowerCase()) {
+    const line = body.slice(at, Math.min(lineEnd, at + maxHeader));
+    const colon = line.indexOf(':');
+    // By hand: a regular expression for both ends of the value takes a square of its blanks.
+    const value = line.slice(colon + 1).trim();
+    switch (line.slice(0, Math.max(0, colon)).trimEnd().toLowerCase()) {
       case 'content-type':
       case 'c':
-        type = header![2]!;
+        type = value;
         break;
       case 'content-encoding':
       case 'e':
-        readable &&= isPlain(header![2]);
+        readable &&= isPlain(value);
         break;
       case 'content-transfer-encoding':
-        readable &&= /^(?:binary|[78]bit)$/i.test(header![2]!);
+        readable &&= /^(?:binary|[78]bit)$/i.test(value);
         break;
       case 'content-disposition':
         // An early session (RFC 3959) is an exchange of its own, beside the one that makes the call.
-        if (/^early-session\b/i.test(header![2]!)) return undefined;
+        if (/^early-session\b/i.test(value)) return undefined;
         break;
       case 'content-length':
       case 'l': {
-        const valueStart = body.indexOf(header![2]!, body.indexOf(':', at) + 1);
-        length = { start: valueStart, end: valueStart + header![2]!.length };
+        const valueStart = body.indexOf(value, at + colon + 1);
+        length = { start: valueStart, end: valueStart + value.length };
         break;
       }
     }

@@ -40,6 +40,10 @@ export interface FrameOptions {
   readonly fragment?: number;
   /** Bytes of IPv4 options, four of them each. */
   readonly options?: Buffer;
+  /** The length in the header of UDP, where it is not that of the payload; the one of IP agrees with it. */
+  readonly udpLength?: number;
+  /** Bytes behind the packet, as cards fill short frames. */
+  readonly padding?: number;
 }
 
 /** One interface of the network that the thread is in, as frames. */
@@ -134,7 +138,9 @@ function encode(options: FrameOptions): Buffer {
   const udp = Buffer.alloc(8 + payload.length);
   udp.writeUInt16BE(options.sourcePort, 0);
   udp.writeUInt16BE(options.destinationPort, 2);
-  udp.writeUInt16BE(udp.length, 4);
+  const { udpLength = udp.length } = options;
+  const padding = Buffer.alloc(options.padding ?? 0);
+  udp.writeUInt16BE(udpLength, 4);
   payload.copy(udp, 8);
   const source = addressToBytes(options.source);
   const destination = addressToBytes(options.destination);
@@ -147,14 +153,14 @@ function encode(options: FrameOptions): Buffer {
   if (v6) {
     const ip = Buffer.alloc(8);
     ip.writeUInt32BE((6 << 28) | (tos << 20), 0);
-    ip.writeUInt16BE(udp.length, 4);
+    ip.writeUInt16BE(udpLength, 4);
     ip.set([17, ttl], 6);
-    return Buffer.concat([ethernet, ip, source, destination, udp]);
+    return Buffer.concat([ethernet, ip, source, destination, udp, padding]);
   }
   const extra = options.options ?? Buffer.alloc(0);
   const ip = Buffer.alloc(20 + extra.length);
   ip.set([0x45 + extra.length / 4, tos], 0);
-  ip.writeUInt16BE(ip.length + udp.length, 2);
+  ip.writeUInt16BE(ip.length + udpLength, 2);
   ip.writeUInt16BE(0x1234, 4);
   ip.writeUInt16BE(options.fragment ?? 0x4000, 6);
   ip.set([ttl, 17], 8);
@@ -162,7 +168,7 @@ function encode(options: FrameOptions): Buffer {
   destination.copy(ip, 16);
   extra.copy(ip, 20);
   ip.writeUInt16BE(checksum(ip), 10);
-  return Buffer.concat([ethernet, ip, udp]);
+  return Buffer.concat([ethernet, ip, udp, padding]);
 }
 
 function decode(bytes: Buffer): Frame | undefined {

@@ -168,6 +168,8 @@ INLINE u32 read_key(struct key *key, void *data, int six) {
     key->source[0] = ip->source;
     key->destination[0] = ip->destination;
   }
+  /* Shorter than the two bytes that are looked at, or than its own header: what is read would be padding. */
+  if (net16(udp->length) < sizeof *udp + 2) return 0;
   key->source_port = udp->source;
   key->destination_port = udp->destination;
   return length;

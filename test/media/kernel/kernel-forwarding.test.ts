@@ -143,6 +143,28 @@ for (const forwarder of kernelKinds) {
       }
     });
 
+    it('takes no filling of a short frame for a payload, and no header shorter than itself', async (t) => {
+      const { relay } = await kernelRelay(t, forwarder);
+      for (const address of ['10.91.0.2', 'fd00:91::2']) {
+        const call = await kernelCall(network, relay, {
+          caller: { address, port: 4000 },
+          callee: { address: address.replace(/2$/, '3'), port: 5000 },
+        });
+        await call.settle();
+        const short = await call.pass(call.caller, Buffer.from([0x80]), { padding: 17 });
+        assert.deepEqual(short.payload, Buffer.from([0x80]));
+        assert.ok(sentBySocket(short), 'one byte');
+        const { droppedUndeliverable } = relay.stats;
+        call.send(call.caller, Buffer.alloc(0), { padding: 18 });
+        await until(() => relay.stats.droppedUndeliverable > droppedUndeliverable);
+        for (const udpLength of [0, 4, 7]) call.send(call.caller, rtp('short'), { udpLength });
+        const next = await call.pass(call.caller, rtp('whole'));
+        assert.deepEqual(next.payload, rtp('whole'));
+        assert.equal(call.callee.wire.unread, 0);
+        call.session.close();
+      }
+    });
+
     it('leaves to the socket what is more than an exact match', async (t) => {
       const { relay, clock } = await kernelRelay(t, forwarder);
       const call = await kernelCall(network, relay);
