@@ -8,6 +8,7 @@ import type { DtmfDigit } from '../../../src/media/dtmf/dtmf-digit.ts';
 import type { MediaRelay, MediaSession, MediaTap } from '../../../src/media/media-contract.ts';
 import type { MediaLog } from '../../../src/media/media-log.ts';
 import { muLawSamples } from '../../../src/media/recording/g711.ts';
+import { needsRoot } from '../../support/privileged.ts';
 import { sineSamples } from '../../support/tone.ts';
 import { readWav } from '../recording/read-wav.ts';
 import { eventPayload, muLaw, rtpPacket } from '../recording/rtp-source.ts';
@@ -39,8 +40,13 @@ async function callFor(
   t: TestContext,
   forwarder: (typeof kinds)[number],
   stream: { readonly proto?: string; readonly attributes?: readonly string[] } = {},
+  diskSize?: string,
 ): Promise<Call> {
   const directory = mkdtempSync(join(tmpdir(), 'cloudsip-recordings-'));
+  if (diskSize !== undefined) {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${diskSize}`, 'recordings', directory]);
+    t.after(() => execFileSync('umount', ['--lazy', directory]));
+  }
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const said: string[] = [];
   const log: MediaLog = { debug: () => {}, info: (text) => said.push(text), warn: (text) => said.push(text) };
@@ -209,6 +215,26 @@ for (const kind of kinds) {
       const { streams } = JSON.parse(readFileSync(`${onlyBase(call.directory)}.json`, 'utf8'));
       assert.equal(streams[0].packets, 1);
     });
+
+    test(
+      'the disk is full: one line in the log, and every packet of the call arrives',
+      needsRoot,
+      async (t) => {
+        const call = await callFor(t, kind, { attributes: events }, '64k');
+        call.tap.record(what);
+        await call.flush();
+        for (let n = 0; n < 600; n++) {
+          await call.caller.send(rtpPacket(0, n, n * 160, 1, new Uint8Array(160)), call.callerPort);
+          assert.equal((await call.callee.next()).payload.readUInt16BE(2), n);
+        }
+        call.session.close();
+        await call.tap.end();
+        const full = call.said.filter((line) =>
+          /the recording ends before the call: there is no room/.test(line),
+        );
+        assert.equal(full.length, 1, call.said.join('\n'));
+      },
+    );
 
     test('goes on when the media thread dies and another takes over', async (t) => {
       const call = await callFor(t, kind, { attributes: events });
