@@ -154,6 +154,7 @@ export class Agent {
       log,
       timeoutMs: () => live.current.drainTimeoutMs,
       drainOn: () => live.current.drainOn,
+      acknowledge: () => live.current.acknowledgeNotices === 'on',
       work: () => ({ calls: this.#calls.calls, transactions: this.#layer.unanswered }),
     });
     this.#follower = new Follower(parts.topology, {

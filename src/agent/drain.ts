@@ -27,6 +27,8 @@ export interface DrainOptions {
   readonly timeoutMs: () => number;
   /** Kinds of notices that begin a drain. */
   readonly drainOn: () => readonly string[];
+  /** Whether the cloud is told once everything is drained: what comes then comes to the whole machine. */
+  readonly acknowledge: () => boolean;
   readonly work: () => Work;
 }
 
@@ -268,8 +270,8 @@ export class Drain {
   }
 
   async #acknowledge(notice: Notice): Promise<void> {
-    if (!notice.acknowledge) return;
-    const { clock, log } = this.#options;
+    const { clock, log, acknowledge } = this.#options;
+    if (!notice.acknowledge || !acknowledge()) return;
     const { kind, source } = notice;
     const late = new AbortController();
     const { promise, reject } = Promise.withResolvers<never>();

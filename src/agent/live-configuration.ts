@@ -23,6 +23,7 @@ const liveProperties: readonly Property[] = [
   'pollIntervalMs',
   'drainTimeoutMs',
   'drainOn',
+  'acknowledgeNotices',
   'static',
 ];
 

@@ -72,5 +72,7 @@ export interface Configuration {
   readonly drainTimeoutMs: number;
   /** The notices of the cloud that begin a drain; `none` stands for an empty list. */
   readonly drainOn: readonly DrainCause[];
+  /** Whether the cloud is told that it need not wait, once what its notice is about has been drained. */
+  readonly acknowledgeNotices: 'on' | 'off';
   readonly static: StaticConfiguration | undefined;
 }

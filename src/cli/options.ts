@@ -82,6 +82,7 @@ const silenceModes = ['report', 'bye'] as const;
 const originModes = ['replace', 'keep'] as const;
 const dtmfModes = ['off', 'events', 'inband'] as const;
 const mediaPaths = ['relay', 'direct', 'local-direct'] as const;
+const switches = ['on', 'off'] as const;
 const udpModes = ['auto', 'batched', 'dgram'] as const;
 const drainCauses = [
   'termination',
@@ -374,6 +375,15 @@ const table = {
     read: oneOf(drainCauses),
     fallback: drainCauses.filter((cause) => cause !== 'pause' && cause !== 'none'),
   }),
+  acknowledgeNotices: choice(
+    {
+      name: 'acknowledge-notices',
+      summary: 'Tell the cloud, once drained, that what it gave notice of may begin (Azure).',
+      defaultText: 'off',
+      fallback: () => 'off',
+    },
+    switches,
+  ),
   static: {
     kind: 'section',
     name: 'static',

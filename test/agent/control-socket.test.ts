@@ -43,6 +43,7 @@ describe('cloudsip drain', () => {
       log: quietLog(),
       timeoutMs: () => 300_000,
       drainOn: () => [],
+      acknowledge: () => false,
       work: () => ({ ...work }),
     });
   });
@@ -170,6 +171,7 @@ describe('cloudsip record', () => {
     log: quietLog(),
     timeoutMs: () => 0,
     drainOn: () => [],
+    acknowledge: () => false,
     work: () => ({ calls: 0, transactions: 0 }),
   });
   beforeEach(async () => {

@@ -5,17 +5,23 @@ import type { Notice } from '../../src/discovery/notice.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 /** A drain with work that the test sets, and all that it said and did in its order. */
-function build(options: { timeoutMs?: number; drainOn?: string[] } = {}) {
+function build(options: { timeoutMs?: number; drainOn?: string[]; acknowledge?: boolean } = {}) {
   const clock = new ManualClock();
   const events: string[] = [];
   const work = { calls: 0, transactions: 0 };
-  const configuration = { timeoutMs: 300_000, drainOn: ['termination', 'maintenance'], ...options };
+  const configuration = {
+    timeoutMs: 300_000,
+    drainOn: ['termination', 'maintenance'],
+    acknowledge: true,
+    ...options,
+  };
   const say = (_details: object, message: string): void => void events.push(message);
   const drain = new Drain({
     clock,
     log: { debug: say, info: say, warn: say },
     timeoutMs: () => configuration.timeoutMs,
     drainOn: () => configuration.drainOn,
+    acknowledge: () => configuration.acknowledge,
     work: () => ({ ...work }),
   });
   let ended: DrainProgress | undefined;
@@ -97,6 +103,14 @@ describe('draining', () => {
     clock.advance(2_000);
     await settle();
     assert.ok(ended());
+  });
+
+  test('tells the cloud nothing unless that is asked for', async () => {
+    const { drain, notice, events, settle, clock } = build({ acknowledge: false });
+    drain.notice(notice('a', undefined, { acknowledge: () => Promise.reject(new Error('never')) }));
+    clock.advance(3_000);
+    await settle();
+    assert.deepEqual(events.slice(-2), ['drained: nothing is under way any more', 'ended']);
   });
 
   test('cuts off what is left when the time is up, and acknowledges nothing then', async () => {

@@ -57,9 +57,15 @@ describe('when the cloud gives notice', () => {
     ...more,
   });
 
-  test('an agent without a call is drained at once, and the cloud is told', async () => {
+  test('an agent without a call is drained at once, and the cloud is told where that is asked for', async () => {
     const cloud = new TestCloud({ '127.0.0.1': undefined });
-    const agent = await harness.start(cloud, '--listen', `udp:127.0.0.1:${port}`);
+    const agent = await harness.start(
+      cloud,
+      '--listen',
+      `udp:127.0.0.1:${port}`,
+      '--acknowledge-notices',
+      'on',
+    );
     let acknowledged = 0;
     cloud.notify(notice({ acknowledge: async () => void acknowledged++ }));
     assert.equal((await agent.drain.ended).state, 'ended');

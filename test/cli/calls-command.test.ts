@@ -41,6 +41,7 @@ async function controlled(t: TestContext, relay: MediaRelay | undefined, calls: 
     log: quietLog(),
     timeoutMs: () => 1000,
     drainOn: () => [],
+    acknowledge: () => false,
     work,
   });
   const count = { calls, keys: () => [], has: () => false };

@@ -75,6 +75,7 @@ describe('without anything given', () => {
       pollIntervalMs: undefined,
       drainTimeoutMs: 300_000,
       drainOn: ['termination', 'reboot', 'scale-in', 'maintenance', 'rebalance'],
+      acknowledgeNotices: 'off',
       static: undefined,
     });
   });
@@ -196,6 +197,7 @@ describe('values', () => {
       pollIntervalMs: undefined,
       drainTimeoutMs: 300_000,
       drainOn: ['termination', 'reboot', 'scale-in', 'maintenance', 'rebalance'],
+      acknowledgeNotices: 'off',
       static: undefined,
     });
   });

@@ -36,7 +36,10 @@ everyAddressServes('every address of a machine of Azure serves by itself, told b
 
 describe('a machine of Azure while it runs', needsRoot, () => {
   test('a public address that moves is followed, and a preemption ends in peace', async () => {
-    await using office = await Office.open({ cloud: azureCloud, args: ['--poll-interval', '1s'] });
+    await using office = await Office.open({
+      cloud: azureCloud,
+      args: ['--poll-interval', '1s', '--acknowledge-notices', 'on'],
+    });
     const { lab, cloudsip, metadata } = office;
     const alice = await office.phone('alice-host', { user: 'alice', toneHz: 440 });
     const bob = await office.phone('home-phone', { user: 'bob', toneHz: 880 });

@@ -102,7 +102,10 @@ describe('an event that Azure schedules leads to the drain', needsRoot, () => {
   let desk: Desk;
   let incarnation = 1;
   before(async () => {
-    desk = await openDesk({ cloud: azureCloud, env: { CLOUDSIP_POLL_INTERVAL: '300ms' } });
+    desk = await openDesk({
+      cloud: azureCloud,
+      env: { CLOUDSIP_POLL_INTERVAL: '300ms', CLOUDSIP_ACKNOWLEDGE_NOTICES: 'on' },
+    });
   });
   after(() => desk.office[Symbol.asyncDispose]());
 
