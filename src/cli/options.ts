@@ -274,7 +274,7 @@ const table = {
     name: 'dscp',
     placeholder: 'CODE',
     summary: 'The DSCP that relayed packets leave with, such as ef or 46.',
-    defaultText: '0',
+    defaultText: 'what they came with',
     expected: 'a number from 0 to 63 or a name such as ef, cs5 or af41',
     read: readDscp,
     fallback: () => 0,

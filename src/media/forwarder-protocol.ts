@@ -57,6 +57,8 @@ export interface ForwarderData {
   /** koffi only: the epoll set to wait on and the eventfd that says that commands wait. */
   readonly epollFd: number;
   readonly wakeFd: number;
+  /** Packets leave with the DSCP that they came with. */
+  readonly keepsDscp: boolean;
   /** Where settled flows are forwarded by the kernel. */
   readonly kernel?: KernelData;
 }

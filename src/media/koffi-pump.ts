@@ -1,6 +1,7 @@
 import { receiveMessageOnPort } from 'node:worker_threads';
 import { normalizeHost } from '../net/address.ts';
 import { errorName, type Libc } from '../net/libc.ts';
+import { DscpKeeper } from './dscp-keeper.ts';
 import type { Command, ForwarderData, Pump, Report } from './forwarder-protocol.ts';
 import { flowFlag } from './kernel/flow-layout.ts';
 import type { KernelFlows } from './kernel/kernel-flows.ts';
@@ -76,6 +77,8 @@ export class KoffiPump implements Pump {
   readonly #tableAddress: number;
   /** Takes settled flows over; undefined where all is done here. */
   readonly #kernel: KernelFlows | undefined;
+  /** Undefined where all packets leave with one that was set. */
+  readonly #dscp: DscpKeeper | undefined;
   #stopped = false;
 
   constructor(data: ForwarderData, table: SlotTable, libc: Libc, kernel?: KernelFlows) {
@@ -90,6 +93,8 @@ export class KoffiPump implements Pump {
     this.#words = new Uint32Array(data.memory);
     this.#arenaAddress = libc.addressOf(new Uint8Array(this.#arena.buffer));
     this.#tableAddress = libc.addressOf(new Uint8Array(data.memory));
+    const [source, buffer] = [this.#arenaAddress + sourceAt, this.#arenaAddress + bufferAt];
+    this.#dscp = data.keepsDscp ? new DscpKeeper(libc, source, buffer, bufferBytes) : undefined;
   }
 
   /** Waits and forwards until it is told to stop. The event loop of the thread does not turn meanwhile. */
@@ -149,15 +154,7 @@ export class KoffiPump implements Pump {
   #forward(slot: number, now: number): boolean {
     const libc = this.#libc;
     const arena = this.#arenaAddress;
-    this.#arenaWords[sourceLengthAt >> 2] = sockaddrBytes;
-    const size = libc.recvfrom(
-      this.#fds[slot]!,
-      arena + bufferAt,
-      bufferBytes,
-      msgDontWait,
-      arena + sourceAt,
-      arena + sourceLengthAt,
-    );
+    const size = this.#receive(this.#fds[slot]!);
     if (size < 0) return false;
     const at = this.#table.base(slot);
     if (size === 0) {
@@ -192,6 +189,7 @@ export class KoffiPump implements Pump {
     if (peer >= 0 && (this.#flags[peer]! & (latchBit.aimed | latchBit.muted)) === latchBit.aimed) {
       const target = this.#tableAddress + peer * slotBytes + remoteOffset;
       const length = this.#remoteLengths[peer]!;
+      this.#dscp?.mark(peer, this.#fds[peer]!, length > 16);
       if (libc.sendto(this.#fds[peer]!, arena + bufferAt, size, msgDontWait, target, length) >= 0) {
         if (this.#kernel?.carried[slot] === 0) this.#promote(this.#kernel, slot, peer, now);
         return true;
@@ -199,6 +197,24 @@ export class KoffiPump implements Pump {
     }
     this.#values[at + counter.undeliverable]!++;
     return true;
+  }
+
+  #receive(fd: number): number {
+    if (this.#dscp) {
+      const size = this.#dscp.receive(fd, msgDontWait);
+      this.#arenaWords[sourceLengthAt >> 2] = this.#dscp.sourceLength;
+      return size;
+    }
+    const arena = this.#arenaAddress;
+    this.#arenaWords[sourceLengthAt >> 2] = sockaddrBytes;
+    return this.#libc.recvfrom(
+      fd,
+      arena + bufferAt,
+      bufferBytes,
+      msgDontWait,
+      arena + sourceAt,
+      arena + sourceLengthAt,
+    );
   }
 
   /** Both ends are where packets came from: the kernel may forward the next packet of the kind of this one. */
@@ -304,6 +320,7 @@ export class KoffiPump implements Pump {
         this.#expected[slot] = undefined;
         this.#statistics.set(slot, undefined);
         this.#ice.delete(slot);
+        this.#dscp?.opened(slot);
         this.#kernel?.opened(slot, command[3], command[4]);
         if (this.#watch(epollCtlAdd, fd, slot) < 0) this.#report(['lost', slot, errorName(this.#libc)]);
         break;

@@ -38,7 +38,7 @@ export interface MediaRelayOptions {
   readonly forwarder?: WantedForwarder;
   /** Without RTP from any side for so long `onSilence` is called. Default a minute, on hold half an hour. */
   readonly silence?: SilenceLimits;
-  /** The DSCP that packets leave with (RFC 2474). Default 0, by which the kernel keeps what they came with. node:dgram cannot set it. */
+  /** The DSCP that packets leave with (RFC 2474). Default 0: what they came with. node:dgram can do neither, its packets leave with 0. */
   readonly dscp?: number;
   /** How long after an offer or an answer another source may take over. Default 10,000. */
   readonly learningWindowMs?: number;

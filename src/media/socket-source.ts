@@ -4,8 +4,9 @@ import type { ForwarderData } from './forwarder-protocol.ts';
 import type { ForwarderKind } from './media-contract.ts';
 import { probe } from './probe-socket.ts';
 import { sockaddrBytes, writeSockaddr } from './sockaddr.ts';
+import { setTrafficClass, tellTrafficClass } from './traffic-class.ts';
 
-export type ForwarderDescriptors = Pick<ForwarderData, 'epollFd' | 'wakeFd' | 'kernel'>;
+export type ForwarderDescriptors = Pick<ForwarderData, 'epollFd' | 'wakeFd' | 'keepsDscp' | 'kernel'>;
 
 /**
  * Where the main thread gets UDP sockets for the forwarder. Binding is done here and at once, so that a port
@@ -30,7 +31,7 @@ export const probingSource: SocketSource = {
   forwarder: 'dgram',
   bind: (address, port) => probe(address, port) ?? -1,
   close: () => {},
-  attach: () => ({ epollFd: -1, wakeFd: -1 }),
+  attach: () => ({ epollFd: -1, wakeFd: -1, keepsDscp: false }),
   wake: () => {},
   detach: () => {},
 };
@@ -40,9 +41,6 @@ const sockNonBlock = 0o4000;
 const sockCloexec = 0o2000000;
 const ipprotoIpv6 = 41;
 const ipv6V6only = 26;
-const ipv6Tclass = 67;
-const ipprotoIp = 0;
-const ipTos = 1;
 const afInet = 2;
 const afInet6 = 10;
 
@@ -76,12 +74,9 @@ export function systemCallSource(libc: Libc, dscp = 0): SocketSource {
         arena.setInt32(sockaddrBytes, 1, true);
         if (libc.setsockopt(fd, ipprotoIpv6, ipv6V6only, address + sockaddrBytes, 4) < 0) return failed(fd);
       }
-      if (dscp !== 0) {
-        // The upper six bits of the traffic class (RFC 2474 3). Without it packets travel all the same.
-        arena.setInt32(sockaddrBytes, dscp << 2, true);
-        const [level, name] = v6 ? [ipprotoIpv6, ipv6Tclass] : [ipprotoIp, ipTos];
-        libc.setsockopt(fd, level, name, address + sockaddrBytes, 4);
-      }
+      arena.setInt32(sockaddrBytes, dscp === 0 ? 1 : dscp << 2, true);
+      if (dscp === 0) tellTrafficClass(libc, fd, v6, address + sockaddrBytes);
+      else setTrafficClass(libc, fd, v6, address + sockaddrBytes);
       const length = writeSockaddr(arena, 0, { address: host, port });
       return libc.bind(fd, address, length) < 0 ? failed(fd) : fd;
     },
@@ -93,7 +88,7 @@ export function systemCallSource(libc: Libc, dscp = 0): SocketSource {
       epollFd = libc.epollCreate(sockCloexec);
       wakeFd = libc.eventfd(0, sockNonBlock | sockCloexec);
       if (epollFd < 0 || wakeFd < 0) throw new Error(`epoll_create1 or eventfd: ${errorName(libc)}`);
-      return { epollFd, wakeFd };
+      return { epollFd, wakeFd, keepsDscp: dscp === 0 };
     },
     wake: () => {
       if (wakeFd >= 0) libc.eventfdWrite(wakeFd, 1);

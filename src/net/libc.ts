@@ -36,6 +36,8 @@ export interface Libc {
   setsockopt(fd: number, level: number, name: number, value: number, length: number): number;
   recvfrom(fd: number, into: number, length: number, flags: number, sockaddr: number, size: number): number;
   sendto(fd: number, from: number, length: number, flags: number, sockaddr: number, size: number): number;
+  /** `header` is a `struct msghdr`. */
+  recvmsg(fd: number, header: number, flags: number): number;
   recvmmsg(fd: number, headers: number, count: number, flags: number, timeout: number): number;
   sendmmsg(fd: number, headers: number, count: number, flags: number): number;
   close(fd: number): number;
@@ -159,6 +161,7 @@ function bindings(koffi: typeof Koffi): Libc {
     setsockopt: call('setsockopt', 'int', 'int', 'int', 'pointer', 'int'),
     recvfrom: call('recvfrom', 'int', 'pointer', 'size', 'int', 'pointer', 'pointer'),
     sendto: call('sendto', 'int', 'pointer', 'size', 'int', 'pointer', 'int'),
+    recvmsg: call('recvmsg', 'int', 'pointer', 'int'),
     recvmmsg: call('recvmmsg', 'int', 'pointer', 'int', 'int', 'pointer'),
     sendmmsg: call('sendmmsg', 'int', 'pointer', 'int', 'int'),
     close: call('close', 'int'),
