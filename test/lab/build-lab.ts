@@ -8,7 +8,7 @@ import { LabError } from './lab-error.ts';
 import { LabHost } from './lab-host.ts';
 import { insideNamespace } from './network-namespace.ts';
 import { cloudRouterRules, homeRouterRules } from './router-rules.ts';
-import type { HostSpec, RouteSpec, Topology } from './topology.ts';
+import type { HostSpec, InterfaceSpec, RouteSpec, Topology } from './topology.ts';
 import { Watchdog } from './watchdog.ts';
 
 let built = 0;
@@ -79,6 +79,7 @@ function fabricLines(hosts: ReadonlyMap<string, LabHost>, fabric: string): strin
 
 async function configure(host: LabHost, topology: Topology): Promise<void> {
   const { spec, namespace } = host;
+  insideNamespace(namespace, () => switchIpv6On(spec));
   await ipBatch(hostLines(spec), namespace);
   insideNamespace(namespace, () => {
     if (spec.forwarding) writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
@@ -93,15 +94,37 @@ async function configure(host: LabHost, topology: Topology): Promise<void> {
   if (rules !== undefined) await host.run('nft', ['-f', '-'], { input: rules });
 }
 
+/** Where an address asks for it, and without asking whether somebody else has it. */
+function switchIpv6On(spec: HostSpec): void {
+  const settings = '/proc/sys/net/ipv6/conf';
+  const cards = spec.interfaces.filter(hasIpv6);
+  for (const name of cards.length > 0 ? ['lo', ...cards.map((card) => card.name)] : []) {
+    // A router asks for neighbours from its link-local address; whatever else has one may speak from it by chance.
+    if (!spec.forwarding) writeFileSync(`${settings}/${name}/addr_gen_mode`, '1');
+    writeFileSync(`${settings}/${name}/accept_dad`, '0');
+    writeFileSync(`${settings}/${name}/accept_ra`, '0');
+    writeFileSync(`${settings}/${name}/disable_ipv6`, '0');
+  }
+  if (cards.length > 0 && spec.forwarding) writeFileSync(`${settings}/all/forwarding`, '1');
+}
+
+function hasIpv6({ addresses }: InterfaceSpec): boolean {
+  return addresses.some((address) => address.includes(':'));
+}
+
 function hostLines(spec: HostSpec): string[] {
   const lines = ['link set lo up'];
   for (const address of spec.loopback ?? []) lines.push(`address add ${address}/32 dev lo`);
   for (const { name, addresses, mtu } of spec.interfaces) {
-    for (const address of addresses) lines.push(`address add ${address} broadcast + dev ${name}`);
+    for (const address of addresses) {
+      lines.push(`address add ${address} ${address.includes(':') ? 'nodad' : 'broadcast +'} dev ${name}`);
+    }
     lines.push(`link set ${name} ${mtu ? `mtu ${mtu}` : ''} up`);
   }
   for (const route of spec.routes ?? []) lines.push(routeLine(route));
-  for (const { from, table } of spec.rules ?? []) lines.push(`rule add from ${from} table ${table}`);
+  for (const { from, table } of spec.rules ?? []) {
+    lines.push(`${from.includes(':') ? '-6 ' : ''}rule add from ${from} table ${table}`);
+  }
   return lines;
 }
 

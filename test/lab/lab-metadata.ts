@@ -76,13 +76,20 @@ export class LabMetadata<Document = unknown> implements AsyncDisposable {
 /** A host as its cloud would describe it now: its cards, and the public addresses that stand in front of them. */
 export function describeMachine(lab: Lab, hostName: string, vpcCidr = '10.0.0.0/16'): MachineDescription {
   const nics = lab.host(hostName).spec.interfaces.map(({ name, mac, addresses }): NicDescription => {
-    const first = addresses[0];
+    const [v4, v6] = [false, true].map((six) => addresses.filter((address) => address.includes(':') === six));
+    const first = v4?.[0];
     if (mac === undefined || first === undefined) {
       throw new LabError(
         `${name} of ${hostName} has no fixed MAC or no address, so a cloud cannot describe it`,
       );
     }
-    return { mac, vpcCidrs: [vpcCidr], subnetCidr: subnetOf(first), addresses: addresses.map(pair) };
+    return {
+      mac,
+      vpcCidrs: [vpcCidr],
+      subnetCidr: subnetOf(first),
+      addresses: v4!.map(pair),
+      ...(v6!.length > 0 && { ipv6s: v6!.map((address) => address.split('/')[0]!) }),
+    };
   });
   return { nics };
 

@@ -80,9 +80,10 @@ export async function openLabSocket(
   port: number,
   options: { broadcast?: boolean } = {},
 ): Promise<LabSocket> {
+  const family = address.includes(':') ? 6 : 4;
   const socket = createSocket({
-    type: 'udp4',
-    lookup: (hostname, _options, callback) => callback(null, hostname, 4),
+    type: `udp${family}`,
+    lookup: (hostname, _options, callback) => callback(null, hostname, family),
   });
   const listening = once(socket, 'listening');
   insideNamespace(namespace, () => socket.bind({ port, address, exclusive: true }));

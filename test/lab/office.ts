@@ -10,6 +10,7 @@ import { cloud } from './cloud.ts';
 import type { Lab } from './lab.ts';
 import { LabError } from './lab-error.ts';
 import { ec2Cloud, type LabCloud, type LabMetadata } from './lab-metadata.ts';
+import type { Topology } from './topology.ts';
 
 /** The address that people write into their phones: the first of the machine. */
 export const publicAddress = '203.0.113.5';
@@ -21,6 +22,8 @@ export const privateAddresses: readonly string[] = ['10.0.0.15', '10.0.0.16', '1
 export interface OfficeOptions extends CloudsipOptions {
   /** The cloud that it stands in; EC2 by default. Its machine is the same in every cloud. */
   readonly cloud?: LabCloud;
+  /** Default: the standard one, which has no IPv6. */
+  readonly topology?: Topology;
   /** What the metadata says; the truth by default. */
   readonly document?: unknown;
   /** Runs before the agent starts, when the metadata answers: an API's server, a change of the router. */
@@ -49,8 +52,8 @@ export class Office implements AsyncDisposable {
   }
 
   static async open(options: OfficeOptions = {}): Promise<Office> {
-    const { cloud: labCloud = ec2Cloud, document, prepare, ...given } = options;
-    const lab = await buildLab(cloud);
+    const { cloud: labCloud = ec2Cloud, topology = cloud, document, prepare, ...given } = options;
+    const lab = await buildLab(topology);
     try {
       const metadata = await lab.startMetadataOf<unknown>(labCloud, document);
       await prepare?.(lab);

@@ -19,7 +19,7 @@ export interface InterfaceSpec {
   readonly name: string;
   readonly segment: string;
   readonly mac?: string;
-  /** IPv4 with prefix length; the first is the primary address. */
+  /** With prefix length; the first is the primary address. IPv6 is switched on where one is of that family. */
   readonly addresses: readonly string[];
   readonly mtu?: number;
 }

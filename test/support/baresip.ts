@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { bracket } from '../../src/net/address.ts';
 import type { LabHost } from '../lab/lab-host.ts';
 import { BaresipControl, type PhoneEvent } from './baresip-control.ts';
 import { BaresipRecording } from './baresip-recording.ts';
@@ -64,8 +65,9 @@ export class BaresipPhone implements AsyncDisposable {
     this.host = host;
     this.options = options;
     this.program = program;
+    const bracketed = bracket(host.address);
     const own =
-      options.port === undefined || options.port === 5060 ? host.address : `${host.address}:${options.port}`;
+      options.port === undefined || options.port === 5060 ? bracketed : `${bracketed}:${options.port}`;
     this.uri = `sip:${options.user}@${options.domain ?? own}`;
     this.recording = new BaresipRecording(directory);
     this.#control = new BaresipControl(host, (event) => this.#take(event));
@@ -253,7 +255,7 @@ export class BaresipPhone implements AsyncDisposable {
 function configuration(host: LabHost, options: PhoneOptions, directory: string): string {
   const lines = [
     'poll_method epoll',
-    `sip_listen ${host.address}:${options.port ?? 5060}`,
+    `sip_listen ${bracket(host.address)}:${options.port ?? 5060}`,
     'call_local_timeout 120',
     'call_max_calls 4',
     `audio_source ausine,${options.toneHz}`,

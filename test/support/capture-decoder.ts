@@ -1,3 +1,4 @@
+import { SocketAddress } from 'node:net';
 import { CloudsipError } from '../../src/error.ts';
 
 /** `ERR_TEST_CAPTURE`: a capture file that is not what tcpdump writes. */
@@ -13,7 +14,7 @@ export interface PacketEndpoint {
   readonly port: number;
 }
 
-/** One IPv4 packet as it stood on the wire; fragments are put together again. */
+/** One IP packet as it stood on the wire; fragments of IPv4 are put together again. */
 export interface Packet {
   /** Milliseconds since 1970, with a fraction. */
   readonly timeMs: number;
@@ -22,15 +23,22 @@ export interface Packet {
   readonly destination: PacketEndpoint;
   /** What follows the UDP or TCP header; for other protocols what follows the IP header. */
   readonly payload: Buffer;
-  /** Whether the IPv4 header's checksum and that of UDP or TCP are right; a UDP checksum of 0 counts as right. */
+  /** Whether the IPv4 header's checksum and that of UDP or TCP are right; over IPv4 a UDP checksum of 0 counts as right. */
   readonly checksumsRight: boolean;
+  /** Differentiated services: the upper six bits of what was TOS or is the traffic class. */
+  readonly dscp: number;
   /** How many IP fragments carried it. */
   readonly fragments: number;
 }
 
 /** Link-layer header lengths by pcap link type: Ethernet, raw IP, Linux cooked (v1, v2). */
 const linkHeaderLength: Readonly<Record<number, number>> = { 1: 14, 101: 0, 113: 16, 276: 20 };
-const protocolNames: Readonly<Record<number, Packet['protocol']>> = { 1: 'icmp', 6: 'tcp', 17: 'udp' };
+const protocolNames: Readonly<Record<number, Packet['protocol']>> = {
+  1: 'icmp',
+  6: 'tcp',
+  17: 'udp',
+  58: 'icmp',
+};
 
 interface Fragment {
   readonly offset: number;
@@ -44,7 +52,7 @@ export class CaptureDecoder {
   #linkHeader = -1;
   readonly #fragments = new Map<string, Fragment[]>();
 
-  /** The packets that these bytes complete. What is not IPv4 (ARP) is passed over. */
+  /** The packets that these bytes complete. What is not IP (ARP) is passed over. */
   push(chunk: Buffer): Packet[] {
     this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     if (this.#linkHeader < 0 && !this.#takeFileHeader()) return [];
@@ -77,7 +85,10 @@ export class CaptureDecoder {
 
   #decode(timeMs: number, frame: Buffer): Packet | undefined {
     const ip = frame.subarray(this.#linkHeader);
-    if (ip.length < 20 || ip[0]! >> 4 !== 4 || !this.#isIpv4(frame)) return undefined;
+    const type = this.#etherType(frame, ip);
+    if (type === 0x86dd && ip.length >= 40)
+      return decodePacket(timeMs, ip.subarray(0, 40), ip.subarray(40, 40 + ip.readUInt16BE(4)), 1);
+    if (ip.length < 20 || ip[0]! >> 4 !== 4 || type !== 0x0800) return undefined;
     const headerLength = (ip[0]! & 15) * 4;
     const total = ip.readUInt16BE(2);
     const body = ip.subarray(headerLength, total);
@@ -96,10 +107,11 @@ export class CaptureDecoder {
     return decodePacket(timeMs, header, whole, fragments.length);
   }
 
-  #isIpv4(frame: Buffer): boolean {
-    if (this.#linkHeader === 14) return frame.readUInt16BE(12) === 0x0800;
-    if (this.#linkHeader === 16) return frame.readUInt16BE(14) === 0x0800;
-    return this.#linkHeader === 0 || frame.readUInt16BE(0) === 0x0800;
+  #etherType(frame: Buffer, ip: Buffer): number {
+    if (this.#linkHeader === 14) return frame.readUInt16BE(12);
+    if (this.#linkHeader === 16) return frame.readUInt16BE(14);
+    if (this.#linkHeader !== 0) return frame.readUInt16BE(0);
+    return ip.length > 0 && ip[0]! >> 4 === 6 ? 0x86dd : 0x0800;
   }
 }
 
@@ -115,25 +127,31 @@ function assemble(fragments: readonly Fragment[]): Buffer | undefined {
 }
 
 function decodePacket(timeMs: number, ip: Buffer, body: Buffer, fragments: number): Packet {
-  const protocol = protocolNames[ip[9]!] ?? 'other';
+  const six = ip[0]! >> 4 === 6;
+  const protocol = protocolNames[ip[six ? 6 : 9]!] ?? 'other';
   const ports = (protocol === 'udp' || protocol === 'tcp') && body.length >= 8;
-  const source = { address: dotted(ip, 12), port: ports ? body.readUInt16BE(0) : 0 };
-  const destination = { address: dotted(ip, 16), port: ports ? body.readUInt16BE(2) : 0 };
+  const source = { address: six ? colons(ip, 8) : dotted(ip, 12), port: ports ? body.readUInt16BE(0) : 0 };
+  const destination = {
+    address: six ? colons(ip, 24) : dotted(ip, 16),
+    port: ports ? body.readUInt16BE(2) : 0,
+  };
   let payload = body;
   if (protocol === 'udp') payload = body.subarray(8);
   else if (protocol === 'tcp') payload = body.subarray((body[12]! >> 4) * 4);
   const checksumsRight = checksumsHold(ip, body, protocol, fragments);
-  return { timeMs, protocol, source, destination, payload, checksumsRight, fragments };
+  const dscp = ((six ? ip.readUInt16BE(0) >> 4 : ip[1]!) >> 2) & 0x3f;
+  return { timeMs, protocol, source, destination, payload, checksumsRight, dscp, fragments };
 }
 
 function checksumsHold(ip: Buffer, body: Buffer, protocol: Packet['protocol'], fragments: number): boolean {
-  if (fragments === 1 && onesComplementSum(ip) !== 0xffff) return false;
+  const six = ip[0]! >> 4 === 6;
+  if (!six && fragments === 1 && onesComplementSum(ip) !== 0xffff) return false;
   if (protocol !== 'udp' && protocol !== 'tcp') return true;
-  if (protocol === 'udp' && body.readUInt16BE(6) === 0) return true;
-  const pseudo = Buffer.alloc(12);
-  ip.copy(pseudo, 0, 12, 20);
-  pseudo[9] = ip[9]!;
-  pseudo.writeUInt16BE(body.length, 10);
+  if (protocol === 'udp' && body.readUInt16BE(6) === 0) return !six;
+  const tail = Buffer.alloc(4);
+  tail[1] = ip[six ? 6 : 9]!;
+  tail.writeUInt16BE(body.length, 2);
+  const pseudo = Buffer.concat([six ? ip.subarray(8, 40) : ip.subarray(12, 20), tail]);
   return onesComplementSum(Buffer.concat([pseudo, body])) === 0xffff;
 }
 
@@ -143,6 +161,12 @@ function onesComplementSum(bytes: Buffer): number {
   if (bytes.length % 2 === 1) sum += bytes[bytes.length - 1]! << 8;
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
   return sum;
+}
+
+/** As Node writes IPv6 (RFC 5952). */
+function colons(bytes: Buffer, at: number): string {
+  const words = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(at + 2 * index).toString(16));
+  return new SocketAddress({ family: 'ipv6', address: words.join(':') }).address;
 }
 
 function dotted(bytes: Buffer, at: number): string {

@@ -109,9 +109,11 @@ export class Capture implements AsyncDisposable {
     const [address = '127.0.0.1', prefix = '32'] = (spec?.addresses[0] ?? '')
       .split('/')
       .filter((word) => word !== '');
-    const destination = spec ? broadcastAddress(address, Number(prefix)) : address;
-    await using socket = await openLabSocket(this.#host.namespace, address, 0, { broadcast: true });
-    await socket.send(this.#sentinel, discardPort, destination);
+    const v6 = address.includes(':');
+    // IPv6 has no broadcast: all nodes on the link.
+    const everybody = v6 ? 'ff02::1' : broadcastAddress(address, Number(prefix));
+    await using socket = await openLabSocket(this.#host.namespace, address, 0, { broadcast: !v6 });
+    await socket.send(this.#sentinel, discardPort, spec ? everybody : address);
   }
 
   #until<T>(what: string, timeoutMs: number, look: () => T | undefined): Promise<T> {
