@@ -6,6 +6,7 @@ import { rm } from 'node:fs/promises';
 export const debianPackages: readonly string[] = [
   'baresip-core', // a real telephone in the lab
   'ca-certificates',
+  'chromium', // WebRTC in the lab
   'clang-19', // compiles what is loaded into the kernel, to compare
   'cloud-init', // checks deploy/cloud-init.yaml
   'conntrack', // the lab's NAT
