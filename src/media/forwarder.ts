@@ -1,10 +1,12 @@
 import type { Endpoint } from '../net/address.ts';
 import type { Clock, Timer } from '../net/clock.ts';
 import type { Command, Report } from './forwarder-protocol.ts';
+import { latchBit } from './latch.ts';
 import type { ForwarderKind } from './media-contract.ts';
 import type { MediaLog } from './media-log.ts';
 import { MediaThread } from './media-thread.ts';
 import type { PacketKinds } from './rtp-statistics.ts';
+import { SlotLinks } from './slot-links.ts';
 import { maxSlots, type SlotCounters, SlotTable } from './slot-table.ts';
 import type { SocketSource } from './socket-source.ts';
 import { quality, type StreamQuality } from './stream-quality.ts';
@@ -17,22 +19,14 @@ interface Channel {
   readonly fd: number;
   readonly address: string;
   readonly port: number;
-  peer: number;
-  /** Where RTCP that comes beside RTP leaves; -1 for where all else does. */
-  rtcpPeer: number;
-  /** Few: an array is a tenth of a set. */
-  readonly linkedBy: number[];
   kinds: PacketKinds | undefined;
   ice: IceCredentials | undefined;
-  checked: boolean;
-  aimed: boolean;
-  rtp: boolean;
+  /** Of `latchBit`: aimed, learning, muted, rtp, checked. */
+  flags: number;
   signalling: string | undefined;
   beside: number;
-  muted: boolean;
   /** The payload types that are copied, all of them where empty; undefined where nothing is. */
   tapped: readonly number[] | undefined;
-  sealed: boolean;
   released: (() => void) | undefined;
 }
 
@@ -60,6 +54,9 @@ export class Forwarder {
   readonly #clock: Clock;
   readonly #log: MediaLog;
   readonly #table = new SlotTable();
+  /** Where packets that arrive at a slot leave, and where RTCP does that comes beside RTP, if elsewhere. */
+  readonly #peers = new SlotLinks();
+  readonly #rtcpPeers = new SlotLinks();
   readonly #channels: (Channel | undefined)[] = [];
   readonly #freeSlots: number[] = [];
   readonly #retired = { sockets: 0, packets: 0, bytes: 0, strangers: 0, undeliverable: 0, kernelPackets: 0 };
@@ -114,19 +111,12 @@ export class Forwarder {
       fd,
       address,
       port,
-      peer: -1,
-      rtcpPeer: -1,
-      linkedBy: [],
       kinds: undefined,
       ice: undefined,
-      checked: false,
-      aimed: false,
-      rtp: true,
+      flags: latchBit.rtp,
       signalling: undefined,
       beside: -1,
-      muted: false,
       tapped: undefined,
-      sealed: false,
       released: undefined,
     };
     this.#tell(['open', slot, fd, address, port]);
@@ -135,36 +125,32 @@ export class Forwarder {
 
   /** Packets that arrive at `slot` leave from `peer` from now on; from -1 they go nowhere. */
   link(slot: number, peer: number): void {
-    const channel = this.#at(slot);
-    if (channel.peer === peer) return;
-    if (channel.peer >= 0) remove(this.#at(channel.peer).linkedBy, slot);
-    channel.peer = peer;
-    if (peer >= 0) this.#at(peer).linkedBy.push(slot);
+    if (this.#peers.get(slot) === peer) return;
+    this.#peers.set(slot, peer);
     this.#tell(['link', slot, peer]);
   }
 
   /** RTCP that arrives at `slot` beside RTP leaves from `peer`; with -1 from where all else leaves (RFC 5761). */
   split(slot: number, peer: number): void {
-    const channel = this.#at(slot);
-    if (channel.rtcpPeer === peer) return;
-    if (channel.rtcpPeer >= 0) remove(this.#at(channel.rtcpPeer).linkedBy, slot);
-    channel.rtcpPeer = peer;
-    if (peer >= 0) this.#at(peer).linkedBy.push(slot);
+    if (this.#rtcpPeers.get(slot) === peer) return;
+    this.#rtcpPeers.set(slot, peer);
     this.#tell(['split', slot, peer]);
   }
 
   /** What the SDP says of the packets, for the numbers. */
   setKinds(slot: number, kinds: PacketKinds): void {
-    this.#at(slot).kinds = kinds;
+    const channel = this.#at(slot);
+    if (channel.kinds === kinds) return;
+    channel.kinds = kinds;
     this.#tell(['kinds', slot, kinds]);
   }
 
   /** Connectivity checks are answered from now on; with `checked` nothing else makes a source the remote. */
   setIce(slot: number, ice: IceCredentials | undefined, checked: boolean): void {
     const channel = this.#at(slot);
-    if (channel.ice === ice && channel.checked === checked) return;
+    if (channel.ice === ice && has(channel, latchBit.checked) === checked) return;
     channel.ice = ice;
-    channel.checked = checked;
+    mark(channel, latchBit.checked, checked);
     this.#tell(['ice', slot, ice, checked]);
   }
 
@@ -181,9 +167,8 @@ export class Forwarder {
     beside = -1,
   ): void {
     const channel = this.#at(slot);
-    channel.aimed = true;
-    channel.rtp = rtp;
-    channel.sealed = false;
+    mark(channel, latchBit.aimed | latchBit.learning, true);
+    mark(channel, latchBit.rtp, rtp);
     const { address, port } = remote === 'learn' ? { address: '', port: 0 } : remote;
     channel.signalling = signalling;
     channel.beside = beside;
@@ -193,8 +178,8 @@ export class Forwarder {
   /** Nothing is sent to the remote while it is muted. */
   mute(slot: number, muted: boolean): void {
     const channel = this.#at(slot);
-    if (channel.muted === muted) return;
-    channel.muted = muted;
+    if (has(channel, latchBit.muted) === muted) return;
+    mark(channel, latchBit.muted, muted);
     this.#tell(['mute', slot, muted]);
   }
 
@@ -224,17 +209,16 @@ export class Forwarder {
 
   /** Closes the learning window. */
   seal(slot: number): void {
-    this.#at(slot).sealed = true;
+    mark(this.#at(slot), latchBit.learning, false);
     this.#tell(['seal', slot]);
   }
 
   /** `released` is called once the port can be bound again. */
   close(slot: number, released: () => void): void {
     const channel = this.#at(slot);
-    for (const other of [...channel.linkedBy]) {
-      if (this.#at(other).peer === slot) this.link(other, -1);
-      if (this.#at(other).rtcpPeer === slot) this.split(other, -1);
-    }
+    for (let at = this.#peers.firstInto(slot); at >= 0; at = this.#peers.firstInto(slot)) this.link(at, -1);
+    for (let at = this.#rtcpPeers.firstInto(slot); at >= 0; at = this.#rtcpPeers.firstInto(slot))
+      this.split(at, -1);
     this.link(slot, -1);
     this.split(slot, -1);
     channel.released = released;
@@ -375,34 +359,31 @@ export class Forwarder {
     const live = this.#channels.filter((channel) => channel !== undefined);
     if (this.#ringTold) this.#tell(['ring', this.ring.memory]);
     for (const { slot, fd, address, port } of live) this.#tell(['open', slot, fd, address, port]);
-    for (const {
-      slot,
-      aimed,
-      rtp,
-      signalling,
-      beside,
-      peer,
-      rtcpPeer,
-      kinds,
-      ice,
-      checked,
-      muted,
-      tapped,
-      sealed,
-    } of live) {
+    for (const channel of live) {
+      const { slot, signalling, beside, kinds, ice, tapped } = channel;
+      const [rtp, aimed] = [has(channel, latchBit.rtp), has(channel, latchBit.aimed)];
+      const [peer, rtcpPeer] = [this.#peers.get(slot), this.#rtcpPeers.get(slot)];
       // What was learned stands in the shared memory, which outlives the thread.
       const remote = this.#table.remote(slot);
       if (remote) this.#tell(['aim', slot, remote.address, remote.port, rtp, signalling, beside]);
       else if (aimed) this.#tell(['aim', slot, '', 0, rtp, signalling, beside]);
-      if (sealed || !aimed) this.#tell(['seal', slot]);
-      if (muted) this.#tell(['mute', slot, true]);
+      if (!has(channel, latchBit.learning)) this.#tell(['seal', slot]);
+      if (has(channel, latchBit.muted)) this.#tell(['mute', slot, true]);
       if (kinds) this.#tell(['kinds', slot, kinds]);
-      if (ice) this.#tell(['ice', slot, ice, checked]);
+      if (ice) this.#tell(['ice', slot, ice, has(channel, latchBit.checked)]);
       if (tapped) this.#tell(['tap', slot, tapped]);
       if (peer >= 0) this.#tell(['link', slot, peer]);
       if (rtcpPeer >= 0) this.#tell(['split', slot, rtcpPeer]);
     }
   }
+}
+
+function has(channel: Channel, bits: number): boolean {
+  return (channel.flags & bits) !== 0;
+}
+
+function mark(channel: Channel, bits: number, set: boolean): void {
+  channel.flags = set ? channel.flags | bits : channel.flags & ~bits;
 }
 
 function addCounters(
@@ -414,9 +395,4 @@ function addCounters(
   totals.strangers += counters.strangers;
   totals.undeliverable += counters.undeliverable;
   totals.kernelPackets += counters.kernelPackets;
-}
-
-function remove(slots: number[], slot: number): void {
-  const at = slots.indexOf(slot);
-  if (at >= 0) slots.splice(at, 1);
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type Endpoint, normalizeHost } from '../net/address.ts';
-import type { Timer } from '../net/clock.ts';
+import type { Learner, LearningWindows } from './learning-windows.ts';
 import type { MediaIdentity } from './media-contract.ts';
 import type { OwnPorts } from './own-ports.ts';
 import type { PairContext, PortPair } from './port-pair.ts';
@@ -9,44 +9,52 @@ import type { IceCredentials } from './stun.ts';
 
 /** What a leg needs from the relay. */
 export interface LegContext extends PairContext {
-  readonly learningWindowMs: number;
+  readonly learningWindows: LearningWindows;
   readonly ownPorts: OwnPorts<MediaLeg>;
   /** True for an endpoint of this host that no SDP may point at. */
   isProtected(endpoint: Endpoint): boolean;
 }
 
+/** The call of a leg. */
+export interface LegGroup {
+  /** All of its legs. */
+  legs(): Iterable<MediaLeg>;
+}
+
+/** Nothing yet. It is shared: what most legs never have costs none of them anything. */
+const none: readonly never[] = [];
+
 /**
  * One side of a call: the caller, or one callee of a fork. For each stream that is relayed it holds a pair of
  * ports and what the side's own SDP said last.
  */
-export class MediaLeg {
+export class MediaLeg implements Learner {
   readonly branch: string;
   /** By position of the `m=` line. */
-  readonly pairs: (PortPair | undefined)[] = [];
+  pairs: readonly (PortPair | undefined)[] = none;
   /** Pairs that an offer inside the call asked for and that are not answered yet: new streams, other addresses. */
-  readonly offered: (PortPair | undefined)[] = [];
+  offered: readonly (PortPair | undefined)[] = none;
   /** True where the side's last SDP sends or receives nothing both ways on any stream. */
   held = false;
   /** Streams on which the side has offered RTCP beside RTP, and those on which it takes nothing else (RFC 8858). */
-  readonly muxOffered: Set<number> = new Set();
-  readonly muxOnly: Set<number> = new Set();
+  muxOffered: readonly number[] = none;
+  muxOnly: readonly number[] = none;
   #ice: IceCredentials | undefined;
   /** The side's own user fragment; a new one begins ICE anew (RFC 8839 4.4.1.1.1). */
   #iceUfrag: string | undefined;
   #iceLite = false;
   #iceRestarts = false;
   /** Legs of other sessions that this one is pointed at, and the reverse: two calls that meet here. */
-  readonly links: Set<MediaLeg> = new Set();
-  readonly siblings: () => Iterable<MediaLeg>;
+  links: Set<MediaLeg> | undefined;
+  readonly group: LegGroup;
   readonly #context: LegContext;
-  readonly #names = new Set<string>();
+  #names: readonly string[] = none;
   #told: string | undefined;
-  #sealTimer: Timer | undefined;
 
-  constructor(branch: string, context: LegContext, siblings: () => Iterable<MediaLeg>) {
+  constructor(branch: string, context: LegContext, group: LegGroup) {
     this.branch = branch;
     this.#context = context;
-    this.siblings = siblings;
+    this.group = group;
   }
 
   /** The side's SDP was read: its streams point where it says, and what changed is learned anew. */
@@ -58,13 +66,12 @@ export class MediaLeg {
       const resolved = { ...remote, rtp: this.resolve(remote.rtp), rtcp: this.resolve(remote.rtcp) };
       if (pair.setRemote(resolved)) changed = true;
     });
-    if (!changed) return;
-    const { clock, learningWindowMs } = this.#context;
-    if (this.#sealTimer) clock.cancel(this.#sealTimer);
-    this.#sealTimer = clock.schedule(() => {
-      this.#sealTimer = undefined;
-      for (const pair of this.pairs) pair?.seal();
-    }, learningWindowMs);
+    if (changed) this.#context.learningWindows.open(this);
+  }
+
+  /** Nobody is learned any more. */
+  seal(): void {
+    for (const pair of this.pairs) pair?.seal();
   }
 
   /** The address by which the side knows us. */
@@ -118,7 +125,7 @@ export class MediaLeg {
   offerPair(index: number, pair: PortPair): void {
     const before = this.offered[index];
     if (before) this.#closePair(before);
-    this.offered[index] = pair;
+    this.offered = placed(this.offered, index, pair);
   }
 
   /** Offered pairs take their places; those before, on other addresses, are closed. */
@@ -126,27 +133,31 @@ export class MediaLeg {
     this.offered.forEach((pair, index) => {
       if (!pair) return;
       this.closeStream(index);
-      this.pairs[index] = pair;
+      this.pairs = placed(this.pairs, index, pair);
     });
-    this.offered.length = 0;
+    this.offered = none;
   }
 
   /** Offered pairs are closed again. */
   dropOffered(): void {
     for (const pair of this.offered) if (pair) this.#closePair(pair);
-    this.offered.length = 0;
+    this.offered = none;
   }
 
   closeStream(index: number): void {
     const pair = this.pairs[index];
-    if (pair) this.#closePair(pair);
-    this.pairs[index] = undefined;
+    if (!pair) return;
+    this.#closePair(pair);
+    this.pairs = placed(this.pairs, index, undefined);
   }
 
   /** The ports stand in an SDP under this identity: another call's SDP may lead back to them. */
   announce(identity: MediaIdentity): void {
     this.#told = identity.advertisedAddress;
-    this.#names.add(normalizeHost(identity.boundAddress)).add(normalizeHost(identity.advertisedAddress));
+    for (const address of [identity.boundAddress, identity.advertisedAddress]) {
+      const name = normalizeHost(address);
+      if (!this.#names.includes(name)) this.#names = this.#names.concat(name);
+    }
     for (const pair of [...this.pairs, ...this.offered]) {
       if (!pair) continue;
       for (const name of this.#names) this.#context.ownPorts.add(name, pair.port, pair.boundAddress, this);
@@ -163,21 +174,25 @@ export class MediaLeg {
     const own = this.#context.ownPorts.find(endpoint);
     if (!own) return this.#context.isProtected(endpoint) ? undefined : endpoint;
     if (closesRing(this, own.owner)) return undefined;
-    this.links.add(own.owner);
-    own.owner.links.add(this);
+    this.#link(own.owner);
+    own.owner.#link(this);
     return own.bound;
   }
 
   close(): void {
-    if (this.#sealTimer) this.#context.clock.cancel(this.#sealTimer);
-    this.#sealTimer = undefined;
+    this.#context.learningWindows.forget(this);
     this.pairs.forEach((_pair, index) => {
       this.closeStream(index);
     });
-    this.pairs.length = 0;
+    this.pairs = none;
     this.dropOffered();
-    for (const other of this.links) other.links.delete(this);
-    this.links.clear();
+    for (const other of this.links ?? none) other.links?.delete(this);
+    this.links = undefined;
+  }
+
+  #link(other: MediaLeg): void {
+    this.links ??= new Set();
+    this.links.add(other);
   }
 
   #closePair(pair: PortPair): void {
@@ -197,8 +212,19 @@ export function closesRing(from: MediaLeg, to: MediaLeg): boolean {
   const seen = new Set([to]);
   for (const leg of seen) {
     if (leg === from || seen.size > maxChain) return true;
-    for (const next of leg.siblings()) seen.add(next);
-    for (const next of leg.links) if (leg !== to || next !== from) seen.add(next);
+    for (const next of leg.group.legs()) seen.add(next);
+    for (const next of leg.links ?? none) if (leg !== to || next !== from) seen.add(next);
   }
   return false;
+}
+
+/** A copy with that element, and no room for more: an array that grows by itself takes room for sixteen. */
+function placed<Element>(
+  list: readonly (Element | undefined)[],
+  index: number,
+  element: Element | undefined,
+): readonly (Element | undefined)[] {
+  return Array.from({ length: Math.max(list.length, index + 1) }, (_, at) =>
+    at === index ? element : list[at],
+  );
 }

@@ -3,6 +3,7 @@ import type { Clock } from '../net/clock.ts';
 import { loadLibc } from '../net/libc.ts';
 import type { DtmfDigit } from './dtmf/dtmf-digit.ts';
 import { Forwarder } from './forwarder.ts';
+import { LearningWindows } from './learning-windows.ts';
 import type {
   ForwarderKind,
   MediaRelay,
@@ -137,7 +138,7 @@ class ForwardingRelay implements MediaRelay {
       forwarder,
       clock,
       log,
-      learningWindowMs: options.learningWindowMs ?? 10_000,
+      learningWindows: new LearningWindows(clock, options.learningWindowMs ?? 10_000),
       ownPorts,
       keepOrigin: options.keepOrigin ?? false,
       isProtected: (endpoint) =>
@@ -186,7 +187,7 @@ class ForwardingRelay implements MediaRelay {
   get stats(): MediaStats {
     const totals = this.#forwarder.totals();
     let legs = 0;
-    for (const session of this.#sessions) legs += session.legs;
+    for (const session of this.#sessions) legs += session.legCount;
     return {
       sessions: this.#sessions.size,
       legs,

@@ -75,13 +75,14 @@ export class PortPair {
       return false;
     }
     this.#remote = remote;
-    forwarder.setKinds(this.rtp, remote.kinds);
-    forwarder.setKinds(this.rtcp, { ...remote.kinds, tracked: false, rates: noRates });
-    const kind = last?.isRtp !== remote.isRtp;
+    const { isRtp, kinds, rtcpKinds } = remote.form;
+    forwarder.setKinds(this.rtp, kinds);
+    forwarder.setKinds(this.rtcp, rtcpKinds);
+    const kind = last?.form.isRtp !== isRtp;
     const rtp = kind || !sameEndpoint(last?.rtp, remote.rtp);
     const rtcp = kind || !sameEndpoint(last?.rtcp, remote.rtcp);
-    if (rtp) forwarder.aim(this.rtp, remote.rtp ?? 'learn', remote.isRtp, remote.signalling);
-    if (rtcp) forwarder.aim(this.rtcp, remote.rtcp ?? 'learn', remote.isRtp, remote.signalling, this.rtp);
+    if (rtp) forwarder.aim(this.rtp, remote.rtp ?? 'learn', isRtp, remote.signalling);
+    if (rtcp) forwarder.aim(this.rtcp, remote.rtcp ?? 'learn', isRtp, remote.signalling, this.rtp);
     return rtp || rtcp;
   }
 
@@ -117,8 +118,6 @@ export class PortPair {
     }
   }
 }
-
-const noRates: ReadonlyMap<number, number> = new Map();
 
 function sameEndpoint(a: Endpoint | undefined, b: Endpoint | undefined): boolean {
   return a?.address === b?.address && a?.port === b?.port;

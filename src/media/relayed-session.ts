@@ -1,5 +1,5 @@
 import { bundleHeads } from '../sdp/bundle.ts';
-import { iceUfragOf, type SessionDescription } from '../sdp/session-description.ts';
+import { iceUfragOf, type MediaSection, type SessionDescription } from '../sdp/session-description.ts';
 import { codecName } from './codec-name.ts';
 import type { DtmfDigit } from './dtmf/dtmf-digit.ts';
 import type {
@@ -11,7 +11,7 @@ import type {
   StreamSnapshot,
 } from './media-contract.ts';
 import { MediaError } from './media-error.ts';
-import { type LegContext, MediaLeg } from './media-leg.ts';
+import { type LegContext, type LegGroup, MediaLeg } from './media-leg.ts';
 import type { MediaLog } from './media-log.ts';
 import { OpenOffers } from './open-offers.ts';
 import { PortPair } from './port-pair.ts';
@@ -39,14 +39,14 @@ const maxDigits = 64;
  * The media of one call: one leg that faces the caller, one for each branch of the fork. What a callee sends goes
  * to the caller; what the caller sends goes to the branch that won, before that to the one that answered last.
  */
-export class RelayedSession implements MediaSession, Listened {
+export class RelayedSession implements MediaSession, Listened, LegGroup {
   readonly id: string;
   readonly #context: SessionContext;
   readonly #events: MediaSessionEvents;
   #caller: MediaLeg | undefined;
-  readonly #callees = new Map<string, MediaLeg>();
-  /** Branches that have an answer, the latest last. */
-  readonly #answered = new Set<string>();
+  #callees: readonly MediaLeg[] = [];
+  /** Those of them that have an answer, the latest last. */
+  #answered: readonly MediaLeg[] = [];
   readonly #openOffers = new OpenOffers();
   #settled: string | undefined;
   #tap: CallTap | undefined;
@@ -61,8 +61,8 @@ export class RelayedSession implements MediaSession, Listened {
   }
 
   /** How many legs stand. */
-  get legs(): number {
-    return this.#callees.size + (this.#caller ? 1 : 0);
+  get legCount(): number {
+    return this.#callees.length + (this.#caller ? 1 : 0);
   }
 
   rewrite(
@@ -87,10 +87,10 @@ export class RelayedSession implements MediaSession, Listened {
     const heads = bundleHeads(description, kind);
     if (kind === 'offer') this.#reserve(description, heads, branch, callerIdentity, calleeIdentity);
     const caller = this.#caller;
-    const callee = this.#callees.get(branch);
+    const callee = this.#calleeOf(branch);
     if (!caller || !callee) {
       throw new MediaError(
-        this.#callees.size === 0 ? 'media.answer-without-offer' : 'media.branch-gone',
+        this.#callees.length === 0 ? 'media.answer-without-offer' : 'media.branch-gone',
         `An answer came in ${this.id} for a branch that has no offer, or that is closed: there is no port to write into it.`,
       );
     }
@@ -116,9 +116,8 @@ export class RelayedSession implements MediaSession, Listened {
       point(sender, remotes, held);
       this.#releaseRefused(description, heads, caller, callee);
       agreeOnRtcp(description, sender, receiver);
-      this.#answered.delete(branch);
-      this.#answered.add(branch);
-    } else if (this.#answered.has(branch)) this.#openOffers.put(branch, from, { remotes, held });
+      this.#answered = without(this.#answered, callee).concat(callee);
+    } else if (this.#answered.includes(callee)) this.#openOffers.put(branch, from, { remotes, held });
     else point(sender, remotes, held);
     if (kind === 'offer') noteRtcpOffer(description, sender);
     negotiateIce(description, kind, sender, receiver);
@@ -132,14 +131,15 @@ export class RelayedSession implements MediaSession, Listened {
 
   rollBack(branch: string, party: Party): void {
     if (!this.#openOffers.take(branch, party) || !this.#openOffers.none) return;
-    for (const leg of this.#legs()) leg.dropOffered();
+    for (const leg of this.legs()) leg.dropOffered();
   }
 
   dropBranch(branch: string): void {
     for (const party of ['caller', 'callee'] as const) this.rollBack(branch, party);
-    this.#callees.get(branch)?.close();
-    this.#callees.delete(branch);
-    this.#answered.delete(branch);
+    const callee = this.#calleeOf(branch);
+    callee?.close();
+    this.#callees = without(this.#callees, callee);
+    this.#answered = without(this.#answered, callee);
     this.#relink();
     this.#showStreams();
   }
@@ -150,9 +150,9 @@ export class RelayedSession implements MediaSession, Listened {
   }
 
   settle(branch: string): void {
-    if (this.#closed || this.#settled === branch || !this.#callees.has(branch)) return;
+    if (this.#closed || this.#settled === branch || !this.#calleeOf(branch)) return;
     this.#settled = branch;
-    for (const other of [...this.#callees.keys()]) if (other !== branch) this.dropBranch(other);
+    for (const other of this.#callees) if (other.branch !== branch) this.dropBranch(other.branch);
     this.#relink();
     this.#context.forwarder.deliver();
     this.#context.silence.touch(this);
@@ -164,7 +164,7 @@ export class RelayedSession implements MediaSession, Listened {
   }
 
   snapshot(): StreamSnapshot[] {
-    return [...this.#legs()].flatMap((leg) =>
+    return [...this.legs()].flatMap((leg) =>
       leg.pairs.flatMap((pair, index): StreamSnapshot[] => {
         if (!pair) return [];
         const rtp = this.#context.forwarder.counters(pair.rtp);
@@ -202,17 +202,18 @@ export class RelayedSession implements MediaSession, Listened {
       const dtmf = this.#digits && { dtmf: this.#digits };
       this.#context.log.info('the media of a call ended', { callId: this.id, streams, ...dtmf });
     }
-    for (const leg of [...this.#legs()]) leg.close();
+    for (const leg of [...this.legs()]) leg.close();
     this.#caller = undefined;
-    this.#callees.clear();
+    this.#callees = [];
+    this.#answered = [];
     this.#context.closed(this);
   }
 
   /** Before an answer the caller's transaction bounds the time; without a stream there is nothing to hear. */
   heard(): number | undefined {
-    if (this.#answered.size === 0) return undefined;
+    if (this.#answered.length === 0) return undefined;
     let packets: number | undefined;
-    for (const leg of this.#legs()) {
+    for (const leg of this.legs()) {
       for (const pair of leg.pairs) {
         if (pair) packets = (packets ?? 0) + this.#context.forwarder.counters(pair.rtp).rtp;
       }
@@ -223,7 +224,7 @@ export class RelayedSession implements MediaSession, Listened {
   /** Silence is usual on hold, and while a phone rings behind a gateway that answered early (RFC 3960 3). */
   get quiet(): boolean {
     if (this.#settled === undefined) return true;
-    for (const leg of this.#legs()) if (leg.held) return true;
+    for (const leg of this.legs()) if (leg.held) return true;
     return false;
   }
 
@@ -236,9 +237,18 @@ export class RelayedSession implements MediaSession, Listened {
     }
   }
 
-  *#legs(): Iterable<MediaLeg> {
+  *legs(): Iterable<MediaLeg> {
     if (this.#caller) yield this.#caller;
-    yield* this.#callees.values();
+    yield* this.#callees;
+  }
+
+  #calleeOf(branch: string): MediaLeg | undefined {
+    return this.#callees.find((leg) => leg.branch === branch);
+  }
+
+  /** Where the caller's packets go. */
+  get #chosen(): MediaLeg | undefined {
+    return this.#settled === undefined ? this.#answered.at(-1) : this.#calleeOf(this.#settled);
   }
 
   #showStreams(): void {
@@ -247,10 +257,10 @@ export class RelayedSession implements MediaSession, Listened {
     if (!tap || !caller || this.#closed) return;
     const { forwarder } = this.#context;
     const generation = (slot: number): number => forwarder.generation(slot);
-    const chosen = this.#callees.get(this.#settled ?? [...this.#answered].at(-1) ?? '\0');
+    const chosen = this.#chosen;
     tap.setStreams([
       ...tappedStreams(caller, 'caller', chosen, generation),
-      ...[...this.#callees.values()].flatMap((leg) => tappedStreams(leg, 'callee', caller, generation)),
+      ...this.#callees.flatMap((leg) => tappedStreams(leg, 'callee', caller, generation)),
     ]);
   }
 
@@ -262,9 +272,10 @@ export class RelayedSession implements MediaSession, Listened {
     callerIdentity: MediaIdentity,
     calleeIdentity: MediaIdentity,
   ): void {
-    const newLeg = (name: string): MediaLeg => new MediaLeg(name, this.#context, () => this.#legs());
+    const newLeg = (name: string): MediaLeg => new MediaLeg(name, this.#context, this);
     const caller = this.#caller ?? newLeg('');
-    const callee = this.#callees.get(branch) ?? newLeg(branch);
+    const known = this.#calleeOf(branch);
+    const callee = known ?? newLeg(branch);
     const opened: { leg: MediaLeg; index: number; pair: PortPair }[] = [];
     try {
       description.media.forEach((section, index) => {
@@ -282,12 +293,12 @@ export class RelayedSession implements MediaSession, Listened {
       throw error;
     }
     for (const { leg, index, pair } of opened) leg.offerPair(index, pair);
-    if (!this.#answered.has(branch)) {
+    if (!this.#answered.includes(callee)) {
       caller.acceptOffered();
       callee.acceptOffered();
     }
     this.#caller = caller;
-    this.#callees.set(branch, callee);
+    if (!known) this.#callees = this.#callees.concat(callee);
   }
 
   /** A stream with port 0 in an answer is over (RFC 3264 6); in an offer it may still come to nothing. */
@@ -303,7 +314,7 @@ export class RelayedSession implements MediaSession, Listened {
       // One that went onto the port of another is over as well (RFC 9143).
       if (section && isActive(section) && heads[index] === index) continue;
       callee.closeStream(index);
-      const wanted = [...this.#callees.values()].some((leg) => leg.pairs[index]);
+      const wanted = this.#callees.some((leg) => leg.pairs[index]);
       if (!wanted) caller.closeStream(index);
     }
   }
@@ -311,13 +322,13 @@ export class RelayedSession implements MediaSession, Listened {
   #relink(): void {
     const caller = this.#caller;
     if (!caller) return;
-    const chosen = this.#callees.get(this.#settled ?? [...this.#answered].at(-1) ?? '\0');
+    const chosen = this.#chosen;
     for (const pairs of [caller.pairs, caller.offered]) {
       pairs.forEach((pair, index) => {
         pair?.sendVia(chosen?.pairs[index]);
       });
     }
-    for (const { pairs, offered } of this.#callees.values()) {
+    for (const { pairs, offered } of this.#callees) {
       for (const mine of [pairs, offered]) {
         mine.forEach((pair, index) => {
           pair?.sendVia(caller.pairs[index]);
@@ -329,22 +340,29 @@ export class RelayedSession implements MediaSession, Listened {
 
 /** Who offers RTCP beside RTP; whether it comes so, the answer says (RFC 5761 5.1.1). */
 function noteRtcpOffer(description: SessionDescription, sender: MediaLeg): void {
-  sender.muxOffered.clear();
-  sender.muxOnly.clear();
-  description.media.forEach((section, index) => {
-    if (section.rtcpMux || section.rtcpMuxOnly) sender.muxOffered.add(index);
-    if (section.rtcpMuxOnly) sender.muxOnly.add(index);
-  });
+  const { media } = description;
+  sender.muxOffered = indexesOf(media, (section) => section.rtcpMux || section.rtcpMuxOnly);
+  sender.muxOnly = indexesOf(media, (section) => section.rtcpMuxOnly);
 }
+
+/** One and the same where there are none: most calls remember no more. */
+function indexesOf(
+  media: readonly MediaSection[],
+  test: (section: MediaSection) => boolean,
+): readonly number[] {
+  return media.some(test) ? media.flatMap((section, index) => (test(section) ? [index] : [])) : noIndexes;
+}
+
+const noIndexes: readonly number[] = [];
 
 /** The answer of `sender` decides for both sides, but for one that takes RTCP on one port alone. */
 function agreeOnRtcp(description: SessionDescription, sender: MediaLeg, receiver: MediaLeg): void {
   description.media.forEach((section, index) => {
-    const both = section.rtcpMux && receiver.muxOffered.has(index);
+    const both = section.rtcpMux && receiver.muxOffered.includes(index);
     const mine = sender.pairs[index];
     const theirs = receiver.pairs[index];
     if (mine) mine.muxes = both;
-    if (theirs) theirs.muxes = both || receiver.muxOnly.has(index);
+    if (theirs) theirs.muxes = both || receiver.muxOnly.includes(index);
   });
 }
 
@@ -366,4 +384,9 @@ function negotiateIce(
 function point(leg: MediaLeg, remotes: readonly (StreamRemote | undefined)[], held: boolean): void {
   leg.setRemotes(remotes);
   leg.held = held;
+}
+
+function without(legs: readonly MediaLeg[], leg: MediaLeg | undefined): readonly MediaLeg[] {
+  const at = leg ? legs.indexOf(leg) : -1;
+  return at < 0 ? legs : legs.toSpliced(at, 1);
 }

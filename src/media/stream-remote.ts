@@ -1,4 +1,5 @@
 import { type Endpoint, isUnspecified, normalizeHost } from '../net/address.ts';
+import { ownText } from '../net/own-text.ts';
 import {
   connectionOf,
   directionOf,
@@ -7,33 +8,21 @@ import {
   type SessionDescription,
 } from '../sdp/session-description.ts';
 import { isMediaDestination } from './destination.ts';
-import type { AudioFormat } from './recording/audio-format.ts';
-import type { PacketKinds } from './rtp-statistics.ts';
+import { formOf, rtpProto, type StreamForm } from './stream-form.ts';
 
 /** What one side said about one stream. */
 export interface StreamRemote {
   /** Undefined where the SDP names no address that can be sent to: a name, a foreign family, 127.0.0.1. */
   readonly rtp: Endpoint | undefined;
   readonly rtcp: Endpoint | undefined;
-  /** False for T.38 over UDPTL. */
-  readonly isRtp: boolean;
   /** c=0.0.0.0: nothing is to be sent (RFC 3264 8.4). */
   readonly muted: boolean;
-  readonly kinds: PacketKinds;
-  /** For those who look into the packets. */
-  readonly described: {
-    readonly media: string;
-    readonly proto: string;
-    readonly formats: ReadonlyMap<number, AudioFormat>;
-  };
+  readonly form: StreamForm;
   /** Where the side's SIP comes from. */
   readonly signalling: string | undefined;
 }
 
-const rtpProto = /^(?:UDP\/TLS\/)?RTP\//i;
 const otherProto = /^(?:UDPTL|UDP|DTLS\/SCTP|UDP\/.+)$/i;
-/** Encodings whose packets are of another source than those that they mend (RFC 4588, 5109, 8627). */
-const mending = /^(?:rtx|red|ulpfec|flexfec)/i;
 
 /**
  * What goes over UDP: RTP in its profiles (RFC 3551, 3711, 4585, 5764), T.38 (RFC 7345), data channels (RFC
@@ -57,39 +46,20 @@ export function remoteOf(
   bundled: boolean,
 ): StreamRemote {
   const connection = connectionOf(description, section);
-  const host = connection ? normalizeHost(connection.address) : '';
+  const host = connection ? ownText(normalizeHost(connection.address)) : '';
   const usable = (address: string, port: number): Endpoint | undefined =>
     isMediaDestination({ address, port }, boundAddress) ? { address, port } : undefined;
   // RFC 3605 2.1: without a=rtcp it is the next port; RFC 5761 5.1.1: a=rtcp may name the RTP port itself.
-  const rtcpHost = section.rtcp?.address ? normalizeHost(section.rtcp.address.address) : host;
+  const rtcpHost = section.rtcp?.address ? ownText(normalizeHost(section.rtcp.address.address)) : host;
   const ice = iceUfragOf(description, section) !== undefined;
   // Where an ICE client is, its connectivity checks tell; a lite one makes none (RFC 8445 6.1.1).
   const learns = ice && !description.iceLite;
-  const isRtp = rtpProto.test(section.proto);
   return {
     rtp: learns ? undefined : usable(host, section.port),
     rtcp: learns ? undefined : usable(rtcpHost, section.rtcp?.port ?? section.port + 1),
-    // DTLS looks like itself, so that a source is learned from it alone (RFC 7983).
-    isRtp: isRtp || /DTLS|TLS/i.test(section.proto),
     muted: !ice && isUnspecified(host),
-    signalling: signalling === undefined ? undefined : normalizeHost(signalling),
-    described: {
-      media: section.media,
-      proto: section.proto,
-      formats: new Map(
-        [...section.rtpMaps].map(([type, { encoding, rate, channels }]) => [
-          type,
-          { encoding, clockRate: rate, channels },
-        ]),
-      ),
-    },
-    kinds: {
-      tracked: isRtp && !bundled,
-      reports: isRtp && !/\/SAVPF?$/i.test(section.proto),
-      rates: new Map(
-        [...section.rtpMaps].map(([type, { encoding, rate }]) => [type, mending.test(encoding) ? 0 : rate]),
-      ),
-    },
+    signalling: signalling === undefined ? undefined : ownText(normalizeHost(signalling)),
+    form: formOf(section, bundled),
   };
 }
 

@@ -21,7 +21,7 @@ export function writeDescription(
     const lines: string[] = [];
     if (!pair || !isActive(section) || heads[index] !== index) return lines;
     // The receiver takes RTCP on the RTP port alone; that the other side does not is ours to put right.
-    if (receiver.muxOnly.has(index) && !section.rtcpMux) lines.push('a=rtcp-mux');
+    if (receiver.muxOnly.includes(index) && !section.rtcpMux) lines.push('a=rtcp-mux');
     if (!ice) return lines;
     const candidate = (component: 1 | 2): string =>
       `a=candidate:1 ${component} UDP ${2_130_706_432 - component} ${advertisedAddress} ${pair.port + component - 1} typ host`;

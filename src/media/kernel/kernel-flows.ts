@@ -1,4 +1,5 @@
 import type { Libc } from '../../net/libc.ts';
+import { SlotLinks } from '../slot-links.ts';
 import { counter, maxSlots, remoteOffset, type SlotTable, slotBytes } from '../slot-table.ts';
 import { eraseSockaddr, sockaddrBytes, writeSockaddr } from '../sockaddr.ts';
 import { Bpf } from './bpf.ts';
@@ -64,10 +65,8 @@ export class KernelFlows {
   readonly #keys: Uint8Array = new Uint8Array(maxSlots * keyBytes);
   readonly #pathsIn: (FlowPath | undefined)[] = [];
   readonly #pathsOut: (FlowPath | undefined)[] = [];
-  /** For each slot: a carried one that leaves from it, and from there the next such one; -1 for none. */
-  readonly #firstInto: Int32Array = new Int32Array(maxSlots).fill(-1);
-  readonly #nextInto: Int32Array = new Int32Array(maxSlots).fill(-1);
-  readonly #leavesFrom: Int32Array = new Int32Array(maxSlots).fill(-1);
+  /** For each slot that is carried: where its packets leave. */
+  readonly #leaves = new SlotLinks();
   readonly #notBefore: Float64Array = new Float64Array(maxSlots);
   readonly #retries: Uint8Array = new Uint8Array(maxSlots);
   #nextHarvestAt = 0;
@@ -126,7 +125,7 @@ export class KernelFlows {
       if (path) this.#paths.leave(path, slot);
       paths[slot] = undefined;
     }
-    this.#unlist(slot);
+    this.#leaves.set(slot, -1);
   }
 
   /** The slot's remote is about to change: so do its packets, and those that are sent to it. */
@@ -139,7 +138,8 @@ export class KernelFlows {
 
   /** Packets that leave by this slot's socket are sent by it again. */
   withdrawInto(slot: number): void {
-    for (let other = this.#firstInto[slot]!; other >= 0; other = this.#firstInto[slot]!) this.withdraw(other);
+    for (let other = this.#leaves.firstInto(slot); other >= 0; other = this.#leaves.firstInto(slot))
+      this.withdraw(other);
   }
 
   takeChanges(): void {
@@ -230,22 +230,8 @@ export class KernelFlows {
     this.#paths.use(inward, slot);
     this.#pathsOut[slot] = outward;
     this.#pathsIn[slot] = inward;
-    this.#leavesFrom[slot] = peer;
-    this.#nextInto[slot] = this.#firstInto[peer]!;
-    this.#firstInto[peer] = slot;
+    this.#leaves.set(slot, peer);
     return true;
-  }
-
-  #unlist(slot: number): void {
-    const peer = this.#leavesFrom[slot]!;
-    if (this.#firstInto[peer] === slot) this.#firstInto[peer] = this.#nextInto[slot]!;
-    else {
-      let before = this.#firstInto[peer]!;
-      while (this.#nextInto[before] !== slot) before = this.#nextInto[before]!;
-      this.#nextInto[before] = this.#nextInto[slot]!;
-    }
-    this.#nextInto[slot] = -1;
-    this.#leavesFrom[slot] = -1;
   }
 
   #remote(slot: number): Uint8Array {

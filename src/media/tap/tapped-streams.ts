@@ -15,7 +15,7 @@ export function tappedStreams(
   return leg.pairs.flatMap((pair, index): TappedStream[] => {
     if (!pair?.remote) return [];
     const { remote } = pair;
-    const { media, proto } = remote.described;
+    const { media, proto, isRtp: carriesRtp } = remote.form;
     const stream = (slot: number, isRtp: boolean, port: number): TappedStream => ({
       slot,
       generation: generation(slot),
@@ -27,7 +27,7 @@ export function tappedStreams(
       formats: formatsOf(remote, other?.pairs[index]?.remote),
       encrypted: /SAVPF?$|DTLS|TLS/i.test(proto) ? proto : undefined,
     });
-    return [stream(pair.rtp, remote.isRtp, pair.port), stream(pair.rtcp, false, pair.port + 1)];
+    return [stream(pair.rtp, carriesRtp, pair.port), stream(pair.rtcp, false, pair.port + 1)];
   });
 }
 
@@ -41,9 +41,9 @@ function localOf(leg: MediaLeg, boundAddress: string, port: number): Endpoint {
 function formatsOf(sender: StreamRemote, receiver: StreamRemote | undefined): Map<number, AudioFormat> {
   const formats = new Map(staticFormats);
   if (receiver) {
-    for (const [type, map] of sender.described.formats)
+    for (const [type, map] of sender.form.formats)
       if (map.encoding.toLowerCase() !== 'telephone-event') formats.set(type, map);
   }
-  for (const [type, map] of (receiver ?? sender).described.formats) formats.set(type, map);
+  for (const [type, map] of (receiver ?? sender).form.formats) formats.set(type, map);
   return formats;
 }
