@@ -1,7 +1,7 @@
 import { receiveMessageOnPort } from 'node:worker_threads';
-import { normalizeHost } from '../net/address.ts';
 import { errorName, type Libc } from '../net/libc.ts';
 import { DscpKeeper } from './dscp-keeper.ts';
+import { ExpectedSources } from './expected-sources.ts';
 import type { Command, ForwarderData, Pump, Report } from './forwarder-protocol.ts';
 import { flowFlag } from './kernel/flow-layout.ts';
 import type { KernelFlows } from './kernel/kernel-flows.ts';
@@ -9,7 +9,7 @@ import { isRtcp, latchBit, mayLearn, reaimed } from './latch.ts';
 import { RtpStatistics } from './rtp-statistics.ts';
 import { counter, maxSlots, remoteOffset, type SlotTable, slotBytes } from './slot-table.ts';
 import { eraseSockaddr, readSockaddr, sockaddrBytes, writeSockaddr } from './sockaddr.ts';
-import { type ExpectedSource, rankOf, takesOver } from './source-rank.ts';
+import { rankOf, takesOver } from './source-rank.ts';
 import { quality } from './stream-quality.ts';
 import { answerStun, type IceCredentials, isStun } from './stun.ts';
 import { PacketTap } from './tap/packet-tap.ts';
@@ -66,7 +66,7 @@ export class KoffiPump implements Pump {
   readonly #tap: PacketTap;
   readonly #arenaBytes: Uint8Array;
   readonly #flags: Uint8Array = new Uint8Array(maxSlots);
-  readonly #expected: (ExpectedSource | undefined)[] = [];
+  readonly #expected = new ExpectedSources();
   /** How well the best source of this window fitted; 0 before the first. */
   readonly #ranks: Uint8Array = new Uint8Array(maxSlots);
   readonly #remoteLengths: Uint8Array = new Uint8Array(maxSlots);
@@ -283,7 +283,7 @@ export class KoffiPump implements Pump {
     if (best === 3) return false;
     const source = readSockaddr(this.#arena, sourceAt);
     if (!source) return false;
-    const expected = this.#expected[slot];
+    const expected = this.#expected.of(slot, this.#table);
     const rank = rankOf(source, expected);
     if (!takesOver((this.#flags[slot]! & latchBit.learning) !== 0, rank, best, expected)) return false;
     this.#ranks[slot] = rank;
@@ -317,7 +317,7 @@ export class KoffiPump implements Pump {
         this.#rtcpPeers[slot] = -1;
         this.#flags[slot] = latchBit.rtp;
         this.#ranks[slot] = 0;
-        this.#expected[slot] = undefined;
+        this.#expected.forget(slot);
         this.#statistics.set(slot, undefined);
         this.#ice.delete(slot);
         this.#dscp?.opened(slot);
@@ -334,12 +334,7 @@ export class KoffiPump implements Pump {
         const [, slot, address, port, rtp, signalling, beside] = command;
         this.#kernel?.withdrawAround(slot);
         this.#ranks[slot] = 0;
-        const described = address === '' ? undefined : { address: normalizeHost(address), port };
-        this.#expected[slot] = {
-          described,
-          signalling,
-          beside: beside < 0 ? undefined : () => this.#table.remote(beside)?.address,
-        };
+        this.#expected.set(slot, address, port, signalling, beside);
         this.#flags[slot] = reaimed(this.#flags[slot]!, address !== '', rtp);
         const at = slot * slotBytes + remoteOffset;
         if (address === '') eraseSockaddr(this.#table.view, at);

@@ -182,7 +182,7 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
             kernelPackets: rtp.kernelPackets + rtcp.kernelPackets,
             droppedStrangers: rtp.strangers + rtcp.strangers,
             lastPacketAt: Math.round(Math.max(rtp.lastPacketAt, rtcp.lastPacketAt)),
-            codec: codecName(this.#context.forwarder.payloadType(pair.rtp), pair.remote?.described.formats),
+            codec: codecName(this.#context.forwarder.payloadType(pair.rtp), pair.remote?.form.formats),
             quality: this.#context.forwarder.quality(pair.rtp, pair.rtcp),
           },
         ];
