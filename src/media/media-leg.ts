@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type Endpoint, normalizeHost } from '../net/address.ts';
 import type { Learner, LearningWindows } from './learning-windows.ts';
 import type { MediaIdentity } from './media-contract.ts';
-import type { OwnPorts } from './own-ports.ts';
+import type { OwnPorts, PortOwner } from './own-ports.ts';
 import type { PairContext, PortPair } from './port-pair.ts';
 import type { StreamRemote } from './stream-remote.ts';
 import type { IceCredentials } from './stun.ts';
@@ -28,7 +28,7 @@ const none: readonly never[] = [];
  * One side of a call: the caller, or one callee of a fork. For each stream that is relayed it holds a pair of
  * ports and what the side's own SDP said last.
  */
-export class MediaLeg implements Learner {
+export class MediaLeg implements Learner, PortOwner {
   readonly branch: string;
   /** By position of the `m=` line. */
   pairs: readonly (PortPair | undefined)[] = none;
@@ -121,6 +121,10 @@ export class MediaLeg implements Learner {
     return this.offered[index] ?? this.pairs[index];
   }
 
+  boundAddressOf(port: number): string | undefined {
+    return [...this.pairs, ...this.offered].find((pair) => pair?.port === port)?.boundAddress;
+  }
+
   /** A pair for an offer that is not answered yet; one of an offer before it, on another address, is closed. */
   offerPair(index: number, pair: PortPair): void {
     const before = this.offered[index];
@@ -160,7 +164,7 @@ export class MediaLeg implements Learner {
     }
     for (const pair of [...this.pairs, ...this.offered]) {
       if (!pair) continue;
-      for (const name of this.#names) this.#context.ownPorts.add(name, pair.port, pair.boundAddress, this);
+      for (const name of this.#names) this.#context.ownPorts.add(name, pair.port, this);
     }
   }
 

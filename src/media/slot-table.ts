@@ -6,7 +6,7 @@ import { readQuality, type StreamQuality } from './stream-quality.ts';
 export const maxSlots = 32_768;
 
 /** Doubles a slot: the counters, the socket address of its remote, what the packets' headers told (`stream-quality.ts`). */
-const doubles = 40;
+const doubles = 36;
 export const slotBytes: number = doubles * 8;
 /** Where the remote's `sockaddr` lies in a slot, in bytes. */
 export const remoteOffset = 64;

@@ -9,8 +9,8 @@ export interface FlowPath {
   readonly from: Uint8Array;
   readonly to: Uint8Array;
   readonly route: Route;
-  /** Slots whose flow begins or ends with it. */
-  readonly users: Set<number>;
+  /** How many flows begin or end with it. */
+  users: number;
 }
 
 /** How many ways are looked at again before packets are served in between. */
@@ -39,26 +39,19 @@ export class FlowPaths {
     const known = this.#paths.get(key);
     if (known) return known;
     const route = this.#routes.find(family, from, to);
-    return route && { key, family, from: from.slice(), to: to.slice(), route, users: new Set() };
+    return route && { key, family, from: from.slice(), to: to.slice(), route, users: 0 };
   }
 
-  use(path: FlowPath, slot: number): void {
+  use(path: FlowPath): void {
     this.#paths.set(path.key, path);
-    path.users.add(slot);
+    path.users++;
   }
 
-  leave(path: FlowPath, slot: number): void {
-    path.users.delete(slot);
-    if (path.users.size > 0 || this.#paths.get(path.key) !== path) return;
+  leave(path: FlowPath): void {
+    path.users--;
+    if (path.users > 0 || this.#paths.get(path.key) !== path) return;
     this.#paths.delete(path.key);
     this.#doubtful.delete(path);
-  }
-
-  /** Everybody whose packets come in or go out there. */
-  usersOf(ifindex: number): number[] {
-    return [...this.#paths.values()].flatMap(({ route, users }) =>
-      route.ifindex === ifindex ? [...users] : [],
-    );
   }
 
   /** Reads what the kernel tells: what may have changed is in doubt from now on. */
@@ -86,15 +79,14 @@ export class FlowPaths {
     return this.#doubtful.size > 0;
   }
 
-  /** Looks at some of the ways in doubt; gives whose way is another one now, or none. */
-  recheck(): number[] {
-    const moved: number[] = [];
+  /** Looks at some of the ways in doubt; gives those that are other ones now, or none. */
+  recheck(): ReadonlySet<FlowPath> {
+    const moved = new Set<FlowPath>();
     let left = checkedAtOnce;
     for (const path of this.#doubtful) {
       if (left-- === 0) break;
       this.#doubtful.delete(path);
-      if (!sameRoute(this.#routes.find(path.family, path.from, path.to), path.route))
-        moved.push(...path.users);
+      if (!sameRoute(this.#routes.find(path.family, path.from, path.to), path.route)) moved.add(path);
     }
     return moved;
   }

@@ -122,7 +122,7 @@ export class KernelFlows {
     this.carried[slot] = 0;
     for (const paths of [this.#pathsIn, this.#pathsOut]) {
       const path = paths[slot];
-      if (path) this.#paths.leave(path, slot);
+      if (path) this.#paths.leave(path);
       paths[slot] = undefined;
     }
     this.#leaves.set(slot, -1);
@@ -148,13 +148,16 @@ export class KernelFlows {
 
   /** Does some of what is due; true where more of it waits already. */
   work(now: number): boolean {
-    for (const slot of this.#paths.recheck()) this.withdraw(slot);
+    if (this.#paths.inDoubt) {
+      const moved = this.#paths.recheck();
+      if (moved.size > 0) this.#withdrawFrom((path) => moved.has(path));
+    }
     if (!this.#harvesting && now >= this.#nextHarvestAt) {
       this.#nextHarvestAt = now + harvestMs;
       this.#harvesting = true;
       this.#harvestBegins = true;
       for (const ifindex of this.#links.inspect(now)) {
-        for (const slot of this.#paths.usersOf(ifindex)) this.withdraw(slot);
+        this.#withdrawFrom(({ route }) => route.ifindex === ifindex);
       }
     }
     if (this.#harvesting) this.#harvest();
@@ -226,12 +229,20 @@ export class KernelFlows {
     if (!this.#bpf.update(mapFd, this.#arenaAddress + keyStart, this.#arenaAddress + flowStart)) return false;
     this.#keys.set(new Uint8Array(this.#arena.buffer, keyStart, keyBytes), slot * keyBytes);
     this.carried[slot] = 1;
-    this.#paths.use(outward, slot);
-    this.#paths.use(inward, slot);
+    this.#paths.use(outward);
+    this.#paths.use(inward);
     this.#pathsOut[slot] = outward;
     this.#pathsIn[slot] = inward;
     this.#leaves.set(slot, peer);
     return true;
+  }
+
+  /** Withdraws all that come or go by such a way. */
+  #withdrawFrom(isSuch: (path: FlowPath) => boolean): void {
+    for (let slot = 0; slot < this.#pathsIn.length; slot++) {
+      const [inward, outward] = [this.#pathsIn[slot], this.#pathsOut[slot]];
+      if ((inward && isSuch(inward)) || (outward && isSuch(outward))) this.withdraw(slot);
+    }
   }
 
   #remote(slot: number): Uint8Array {

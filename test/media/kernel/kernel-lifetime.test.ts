@@ -91,12 +91,17 @@ for (const forwarder of kernelKinds) {
       assert.deepEqual([network.near.unread, network.far.unread], [0, 0], 'packets that nobody asked for');
     });
 
-    const reoffer = async ({ session, callee }: Call, from: string, port: number): Promise<void> => {
+    const reoffer = async (
+      { session, callee }: Call,
+      from: string,
+      port: number,
+      ...attributes: string[]
+    ): Promise<void> => {
       const [towardsCaller, towardsCallee] = [
         identityFor({ address: '10.91.0.2', port }),
         identityFor(callee.at),
       ];
-      session.rewrite(sdp(from, port), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+      session.rewrite(sdp(from, { port, attributes }), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
       const answer = sdp(callee.at.address, callee.at.port);
       session.rewrite(answer, 'answer', 'callee', 'b', towardsCallee, towardsCaller);
     };
@@ -176,10 +181,11 @@ for (const forwarder of kernelKinds) {
       const rounds = 100;
       let bySocket = 0;
       for (let round = 0; round < rounds; round++) {
-        // Each is said to change the stream, so that its flow is withdrawn while packets are on their way.
+        // Each names another codec, so that the flow is withdrawn while packets are on their way.
+        const other = `rtpmap:96 opus/${round % 2 === 0 ? 48_000 : 16_000}`;
         for (let i = 0; i < perRound; i++) {
           call.send(call.caller, numbered(round * perRound + i));
-          if (i === perRound / 2) await reoffer(call, call.caller.at.address, call.caller.at.port);
+          if (i === perRound / 2) await reoffer(call, call.caller.at.address, call.caller.at.port, other);
         }
         const seen = new Set<number>();
         for (let i = 0; i < perRound; i++) {
