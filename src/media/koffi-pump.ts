@@ -262,6 +262,9 @@ export class KoffiPump implements Pump {
       this.#values[this.#table.base(slot) + counter.strangers]!++;
       return;
     }
+    // A client chooses again with every check: only another way than that of now is news. Before the answer: what
+    // follows that goes there.
+    if (answer.nominated && !this.#fromRemote(slot)) this.#learn(slot, now);
     this.#packet.set(answer.response);
     const arena = this.#arenaAddress;
     const length = this.#arenaWords[sourceLengthAt >> 2]!;
@@ -273,7 +276,6 @@ export class KoffiPump implements Pump {
       arena + sourceAt,
       length,
     );
-    if (answer.nominated) this.#learn(slot, now);
   }
 
   /** Whether the source of this packet is better than the remote so far; it is remembered then. */

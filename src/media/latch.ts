@@ -12,7 +12,7 @@ export const latchBit = {
   rtp: 16,
   /** Somebody wants to see each packet: the kernel must not forward them. */
   tapped: 32,
-  /** Each packet has to be looked at: for STUN (ICE), or RTCP that leaves by another port. Not for the kernel. */
+  /** In user space each packet has to be looked at: for STUN (ICE), or RTCP that leaves by another port. */
   sorted: 64,
   /** The peer does ICE: only a check that proves itself makes a source the remote. */
   checked: 128,

@@ -9,7 +9,7 @@ import { handOverQuality, takeBackQuality } from './flow-quality.ts';
 import { KernelLinks, type KernelLinksOptions } from './kernel-links.ts';
 import { addressBytes } from './routes.ts';
 
-/** What the main thread opened for the forwarder: see load-kernel.ts. */
+/** What the main thread opened for the forwarder: see kernel-source.ts. */
 export interface KernelData extends KernelLinksOptions {
   readonly mapFd: number;
   /** What packets leave with; 0 for what they came with. */

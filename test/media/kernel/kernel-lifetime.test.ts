@@ -8,6 +8,7 @@ import { run } from '../../support/private-network.ts';
 import { needsRoot } from '../../support/privileged.ts';
 import { Program } from '../../support/process.ts';
 import type { Frame } from '../../support/wire.ts';
+import { bindingRequest } from '../ice-client.ts';
 import { rtp, sdp } from '../support.ts';
 import {
   type Call,
@@ -171,6 +172,29 @@ for (const forwarder of kernelKinds) {
       call.send(other, rtp('no more'));
       await until(() => relay.stats.droppedStrangers === before + 1);
       assert.equal((await call.pass(call.callee, rtp('still'))).destination, call.caller.at.address);
+    });
+
+    it('stay where an ICE client chooses the way of now again, and move where it chooses another', async (t) => {
+      const { relay } = await kernelRelay(t, forwarder);
+      const call = await kernelCall(network, relay, {
+        callerAttributes: ['ice-ufrag:phone', 'ice-pwd:0123456789012345678901', 'rtcp-mux'],
+      });
+      const told = (name: string): string => new RegExp(`^a=${name}:(\\S+)`, 'm').exec(call.answer)![1]!;
+      const check = async (from: Side): Promise<void> => {
+        call.send(from, bindingRequest(`${told('ice-ufrag')}:phone`, told('ice-pwd'), true));
+        assert.equal((await from.wire.next()).payload.readUInt16BE(0), 0x0101);
+      };
+      // The callee's description has no ICE, so it hears nothing but RTP.
+      await check(call.caller);
+      await call.settle();
+      for (let round = 0; round < 3; round++) {
+        await check(call.caller);
+        assert.ok(!sentBySocket(await call.pass(call.caller, rtp('on'))));
+        assert.ok(!sentBySocket(await call.pass(call.callee, rtp('on'))));
+      }
+      const other: Side = { ...call.caller, at: { address: '10.91.0.7', port: 4700 } };
+      await check(other);
+      assert.equal((await call.pass(call.callee, rtp('moved'))).destination, '10.91.0.7');
     });
 
     it('lose no packet and double none while they go in and out of the kernel', async (t) => {

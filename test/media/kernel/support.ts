@@ -109,6 +109,8 @@ export interface Side {
 
 export interface Call {
   readonly session: MediaSession;
+  /** What the caller was answered. */
+  readonly answer: string;
   readonly caller: Side;
   readonly callee: Side;
   /** Sends from one side; gives what came to the other. */
@@ -125,6 +127,8 @@ export interface CallOptions {
   readonly callee?: Endpoint;
   /** Of the media stream; default RTP/AVP. */
   readonly proto?: string;
+  /** Of the caller's media stream. */
+  readonly callerAttributes?: readonly string[];
   readonly onSilence?: () => void;
 }
 
@@ -136,11 +140,18 @@ export async function kernelCall(
 ): Promise<Call> {
   const callerAt = options.caller ?? { address: '10.91.0.2', port: 4000 };
   const calleeAt = options.callee ?? { address: '10.91.0.3', port: 5000 };
-  const stream = ({ address, port }: Endpoint): string =>
-    sdp(address, { port, proto: options.proto ?? 'RTP/AVP' });
+  const stream = ({ address, port }: Endpoint, attributes: readonly string[] = []): string =>
+    sdp(address, { port, proto: options.proto ?? 'RTP/AVP', attributes });
   const session = relay.createSession('call', { onSilence: () => options.onSilence?.() });
   const [towardsCaller, towardsCallee] = [identityFor(callerAt), identityFor(calleeAt)];
-  const offer = session.rewrite(stream(callerAt), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+  const offer = session.rewrite(
+    stream(callerAt, options.callerAttributes),
+    'offer',
+    'caller',
+    'b',
+    towardsCaller,
+    towardsCallee,
+  );
   const answer = session.rewrite(stream(calleeAt), 'answer', 'callee', 'b', towardsCallee, towardsCaller);
   await relay.flush();
   const side = (at: Endpoint, port: number): Side => {
@@ -182,7 +193,7 @@ export async function kernelCall(
     }
     throw new Error('the flows of the call are not taken into the kernel');
   };
-  return { session, caller, callee, pass, send, sent, settle };
+  return { session, answer, caller, callee, pass, send, sent, settle };
 }
 
 /** True for a packet that the relay's process sent, and not the kernel by itself. */
