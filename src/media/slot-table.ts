@@ -30,7 +30,7 @@ export const counter = {
   /** What of the counts of the kernel's flow is in the counters already. */
   takenPackets: 12,
   takenBytes: 13,
-  takenRtp: 14,
+  takenAside: 14,
   /** `packets` when the kernel's flow was last found to serve. */
   seenPackets: 15,
 } as const;

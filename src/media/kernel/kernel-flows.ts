@@ -223,7 +223,7 @@ export class KernelFlows {
     if ((flags & flowFlag.tracked) !== 0) handOverQuality(values, at, flow);
     values[at + counter.takenPackets] = 0;
     values[at + counter.takenBytes] = 0;
-    values[at + counter.takenRtp] = 0;
+    values[at + counter.takenAside] = 0;
     values[at + counter.seenPackets] = values[at + counter.packets]!;
     const { mapFd } = this.#data;
     if (!this.#bpf.update(mapFd, this.#arenaAddress + keyStart, this.#arenaAddress + flowStart)) return false;
@@ -305,18 +305,18 @@ export class KernelFlows {
     if (owner >>> slotBits !== this.#generation(slot)) return true;
     const { values } = this.#table;
     const base = this.#table.base(slot);
-    const since = (offset: number, taken: number): number => {
-      const count = number64(arena, at + offset);
+    const since = (count: number, taken: number): number => {
       const more = count - values[base + taken]!;
       values[base + taken] = count;
       return more;
     };
-    const packets = since(flowAt.packets, counter.takenPackets);
+    const packets = since(number64(arena, at + flowAt.packets), counter.takenPackets);
     if (packets === 0) return false;
     values[base + counter.packets]! += packets;
     values[base + counter.kernelPackets]! += packets;
-    values[base + counter.bytes]! += since(flowAt.bytes, counter.takenBytes);
-    values[base + counter.rtp]! += since(flowAt.rtp, counter.takenRtp);
+    values[base + counter.bytes]! += since(number64(arena, at + flowAt.bytes), counter.takenBytes);
+    const aside = since(arena.getUint32(at + flowAt.aside, true), counter.takenAside);
+    values[base + counter.rtp]! += packets - aside;
     const lastMs = Math.round(this.#clockOffsetMs + number64(arena, at + flowAt.lastNs) / 1e6);
     if (lastMs > values[base + counter.lastPacketAt]!) values[base + counter.lastPacketAt] = lastMs;
     values[base + counter.seenPackets] = values[base + counter.packets]!;

@@ -10,6 +10,7 @@ typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
 typedef int s32;
+typedef long long s64;
 typedef unsigned long long u64;
 
 #define SECTION(name) __attribute__((section(name), used))
@@ -26,6 +27,7 @@ static u64 (*const bpf_ktime_get_ns)(void) = (void *)5;
 static long (*const bpf_l4_csum_replace)(void *skb, u32 offset, u64 from, u64 to, u64 flags) = (void *)11;
 static long (*const bpf_redirect)(u32 ifindex, u64 flags) = (void *)23;
 static long (*const bpf_skb_pull_data)(void *skb, u32 length) = (void *)39;
+static s64 (*const bpf_csum_update)(void *skb, u32 sum) = (void *)40;
 static long (*const bpf_redirect_neigh)(u32 ifindex, void *next_hop, int size, u64 flags) = (void *)152;
 
 enum { F_PSEUDO_HEADER = 1 << 4, F_KEEP_ZERO = 1 << 5 };
@@ -93,8 +95,12 @@ struct key {
   u32 family;
 };
 
+/*
+ * With 160 bytes an element of the map, its key and the kernel's own 56 bytes fill four lines of the cache: with a
+ * byte more it would take the place of eight.
+ */
 struct flow {
-  u64 packets, bytes, rtp, last_ns;
+  u64 packets, bytes, last_ns;
   u32 source[4], destination[4];
   u16 source_port, destination_port;
   /* Whose flow it is, for user space. */
@@ -115,6 +121,8 @@ struct flow {
   u32 lost_before, received_before, reordered, duplicates;
   /* In ticks of the clock; jitter sixteen times, as RFC 3550 A.8 has it. */
   u32 transit, jitter;
+  /* Of the packets, those that are no RTP. */
+  u32 aside;
   u8 has_transit;
   /* Six bits to leave with; more than that for those that the packet came with. */
   u8 dscp;
@@ -242,8 +250,10 @@ INLINE void count(struct flow *flow, struct udp *udp, void *end) {
   flow->last_ns = now;
   __sync_fetch_and_add(&flow->packets, 1);
   __sync_fetch_and_add(&flow->bytes, net16(udp->length) - sizeof *udp);
-  if ((flow->flags & F_RTP) && is_rtcp(payload[1])) return;
-  __sync_fetch_and_add(&flow->rtp, 1);
+  if ((flow->flags & F_RTP) && is_rtcp(payload[1])) {
+    __sync_fetch_and_add(&flow->aside, 1);
+    return;
+  }
   if (!(flow->flags & F_TRACKED) || (void *)payload + RTP > end || payload[0] >> 6 != 2) return;
   if (net16(udp->length) >= sizeof *udp + RTP) track(flow, payload, now);
 }
@@ -285,6 +295,21 @@ INLINE void readdress(void *data, struct flow *flow, int six) {
   udp->destination = flow->destination_port;
 }
 
+/* The sum of the pseudo-header (RFC 768, RFC 8200 8.1). */
+INLINE u32 pseudo_header(const struct key *key, u16 udp_length) {
+  u64 sum = (u64)net16(PROTOCOL_UDP) + udp_length;
+  for (int i = 0; i < 4; i++) sum += (u64)key->source[i] + key->destination[i];
+  return fold(sum);
+}
+
+/* The checksum of UDP for new addresses and ports, while the old ports stand there (RFC 1624). */
+INLINE void mend(struct udp *udp, struct flow *flow) {
+  u64 sum = (u64)(u16)~udp->checksum + flow->address_difference;
+  sum += (u64)(u16)~udp->source + flow->source_port + (u16)~udp->destination + flow->destination_port;
+  u16 checksum = ~fold(sum);
+  udp->checksum = checksum ? checksum : 0xffff;
+}
+
 /* ---- TCX, kernel 6.6 and later ---- */
 
 /* Makes so many bytes readable in one piece. */
@@ -311,15 +336,22 @@ INLINE int forward_tcx(struct skb *skb, int six) {
   if (!flow || is_wanted(flow, udp)) return TCX_NEXT;
   count(flow, udp, end);
 
-  if (udp->checksum) {
-    /* The helper knows whether this is the checksum already, or what a card has to make one of. */
+  if (udp->checksum == pseudo_header(&key, udp->length)) {
+    /* So looks what a card has to make a checksum of, and once in 65,536 a checksum: the helper knows which. */
     u32 ports = *(u32 *)udp;
     bpf_l4_csum_replace(skb, checksum_at, 0, flow->address_difference, F_PSEUDO_HEADER | F_KEEP_ZERO);
     bpf_l4_csum_replace(skb, checksum_at, ports, *(u32 *)&flow->source_port, F_KEEP_ZERO | 4);
+    /* A helper that writes may have moved the packet. */
+    data = (void *)(long)skb->data;
+    if (data + readable > (void *)(long)skb->data_end) return TCX_DROP;
+  } else if (udp->checksum) {
+    mend(udp, flow);
+    /*
+     * The sum of the whole packet, where a card told one, loses what the pseudo-header gained; in IPv6, without a
+     * checksum of the header, it gains that by the addresses, and one hop less is the difference.
+     */
+    bpf_csum_update(skb, six ? ~0x100u : ~flow->address_difference);
   }
-  /* A helper that writes may have moved the packet. */
-  data = (void *)(long)skb->data;
-  if (data + readable > (void *)(long)skb->data_end) return TCX_DROP;
   readdress(data, flow, six);
   next_hop.family = six ? AF_INET6 : AF_INET;
   __builtin_memcpy(next_hop.address, flow->next_hop, sizeof next_hop.address);
@@ -334,13 +366,6 @@ SECTION("tcx") int relay_tcx(struct skb *skb) {
 }
 
 /* ---- XDP, older kernels ---- */
-
-/* The sum of the pseudo-header (RFC 768, RFC 8200 8.1). */
-INLINE u32 pseudo_header(const struct key *key, u16 udp_length) {
-  u64 sum = (u64)net16(PROTOCOL_UDP) + udp_length;
-  for (int i = 0; i < 4; i++) sum += (u64)key->source[i] + key->destination[i];
-  return fold(sum);
-}
 
 INLINE int forward_xdp(struct xdp *xdp, void *data, void *end, int six) {
   struct ethernet *ethernet = data;
@@ -361,10 +386,7 @@ INLINE int forward_xdp(struct xdp *xdp, void *data, void *end, int six) {
      * XDP cannot see which of the two this is; a checksum that happens to look so loses nothing by the detour.
      */
     if (udp->checksum == pseudo_header(&key, udp->length)) return XDP_PASS;
-    u64 sum = (u64)(u16)~udp->checksum + flow->address_difference;
-    sum += (u64)(u16)~udp->source + flow->source_port + (u16)~udp->destination + flow->destination_port;
-    u16 checksum = ~fold(sum);
-    udp->checksum = checksum ? checksum : 0xffff;
+    mend(udp, flow);
   }
   count(flow, udp, end);
   readdress(data, flow, six);
