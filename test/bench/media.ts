@@ -4,7 +4,7 @@ import { startCloudsipRelay } from './cloudsip-relay.ts';
 import { type LoadResult, Phones } from './media-load.ts';
 import { openMediaNetwork } from './media-network.ts';
 import type { BenchRelay } from './media-relay.ts';
-import { processTree, proportionalMemoryMib } from './process-usage.ts';
+import { ownMemoryMib, processTree, proportionalMemoryMib } from './process-usage.ts';
 import { startRtpengine } from './rtpengine.ts';
 
 const usage = `npm run bench -- media [options]
@@ -151,17 +151,18 @@ function table(bare: readonly LoadResult[], measured: readonly Measurement[], sy
 /** What so many calls cost in memory once the kernel forwards them. */
 async function watchMemory(phones: Phones, calls: number): Promise<void> {
   await using relay = await startCloudsipRelay('kernel');
+  const own = () => ownMemoryMib([relay.pid]) + bpfMapBytes(relay.pid) / 2 ** 20;
   const slab = () => Number(/^Slab:\s+(\d+) kB/m.exec(readFileSync('/proc/meminfo', 'latin1'))?.[1]);
   // The first call loads code and attaches the program: that is no call's own.
   const first = await relay.add(1);
   await phones.through(first.ports, { calls: 1, seconds: 1 }, relay.pid);
   await relay.remove();
-  const [before, slabBefore] = [memoryKib(relay.pid), slab()];
+  const [before, slabBefore] = [own(), slab()];
   const { ports } = await relay.add(calls);
   await phones.through(ports, { calls, seconds: 1 }, relay.pid);
-  const [after, slabAfter] = [memoryKib(relay.pid), slab()];
+  const [after, slabAfter] = [own(), slab()];
   console.log(
-    `${calls} calls: ${((after - before) / 1024).toFixed(1)} MiB more in the process and its map (${bpfMapBytes(relay.pid) >> 10} KiB), ` +
+    `${calls} calls: ${(after - before).toFixed(1)} MiB more in the process and its map (${bpfMapBytes(relay.pid) >> 10} KiB), ` +
       `${((slabAfter - slabBefore) / 1024).toFixed(1)} MiB in the kernel's slabs (sockets); ${await relay.report?.()}`,
   );
 }

@@ -40,6 +40,11 @@ export function proportionalMemoryMib(pids: readonly number[]): number {
   return kilobytes(pids, 'smaps_rollup', /^Pss: +(\d+) kB/m) / 1024;
 }
 
+/** The same without pages of files: a program's own share of these moves when others of the same program come or go. */
+export function ownMemoryMib(pids: readonly number[]): number {
+  return kilobytes(pids, 'smaps_rollup', /^Pss_Anon: +(\d+) kB/m) / 1024;
+}
+
 /** Resident set size in MiB. */
 export function residentMemoryMib(pids: readonly number[]): number {
   return kilobytes(pids, 'status', /^VmRSS:\s+(\d+) kB/m) / 1024;
