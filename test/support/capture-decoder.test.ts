@@ -38,7 +38,7 @@ describe('the capture decoder', () => {
     assert.equal(packet?.checksumsRight, true);
   });
 
-  test('puts fragments together in any order, and passes over what is not IPv4', () => {
+  test('puts fragments together in any order, and passes over what is not IP', () => {
     const body = Buffer.concat([Buffer.from('13c413c405e80000', 'hex'), Buffer.alloc(1504, 'x')]);
     const first = frame(body.subarray(0, 800), 0x2000);
     const second = frame(body.subarray(800), 100);
@@ -48,6 +48,23 @@ describe('the capture decoder', () => {
     assert.equal(packets.length, 1);
     assert.equal(packets[0]?.fragments, 2);
     assert.deepEqual(packets[0]?.payload, Buffer.alloc(1504, 'x'));
+  });
+
+  test('reads IPv6, with its checksum and DSCP', () => {
+    const bytes = Buffer.from(
+      '00000000000000000000000086dd6b800000000a114020010db80000000000000000000000012001' +
+        '0db8000f000000000000000000100fa01388000a18b76869',
+      'hex',
+    );
+    const damaged = Buffer.from(bytes);
+    damaged[damaged.length - 1]! ^= 1;
+    const file = Buffer.concat([tonePcap(880, 0), record(bytes), record(damaged)]);
+    const [packet, other] = new CaptureDecoder().push(file);
+    const { source, destination, payload, checksumsRight, dscp } = packet!;
+    assert.deepEqual(source, { address: '2001:db8::1', port: 4000 });
+    assert.deepEqual(destination, { address: '2001:db8:f::10', port: 5000 });
+    assert.deepEqual([payload.toString(), checksumsRight, dscp], ['hi', true, 46]);
+    assert.equal(other?.checksumsRight, false);
   });
 
   test('refuses what is no capture', () => {
