@@ -119,7 +119,8 @@ export class KernelLinks {
         return link;
       } catch (error) {
         if (!(error instanceof BpfError)) throw error;
-        failure = error.message;
+        failure =
+          error.errno === 'EBUSY' ? 'another program has the place of XDP there (EBUSY)' : error.message;
       }
     }
     this.#refuse(ifindex, now);
