@@ -42,7 +42,8 @@ interface Tapped {
 const maxTapped = 10_000;
 /** Keys of one call that are told of: a machine that presses more fills no log. */
 const maxDigits = 1000;
-const callIdLine = /\r\n(?:call-id|i)[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r\n/i;
+/** Of what anybody sends: no part of it may match the same bytes as its neighbour. */
+const callIdLine = /\r\n(?:call-id|i)[ \t]*:((?:[^\r\n]|\r\n[ \t])*)\r\n/i;
 
 /** Which calls are recorded or listened to, and what they are told of the SIP that passes. By Call-ID. */
 export class CallTaps {
@@ -107,7 +108,7 @@ export class CallTaps {
 
   /** A message that came or that goes. */
   saw(text: string, listener: Listener, peer: Endpoint, comes: boolean): void {
-    const callId = callIdLine.exec(text)?.[1];
+    const callId = callIdLine.exec(text)?.[1]?.trim();
     const tapped = callId === undefined ? undefined : this.#tapped.get(callId);
     if (!tapped?.tap.recording) return;
     const ours = this.#ours(listener, peer.address);
@@ -131,8 +132,9 @@ export class CallTaps {
       tapped.session = session;
       session.attach(tapped.tap);
     }
-    if (!tapped.recorded) this.#record(callId, tapped, 'command');
-    return true;
+    // One that the disk ended begins anew.
+    if (!tapped.tap.recording) this.#record(callId, tapped, 'command');
+    return tapped.tap.recording;
   }
 
   #open(request: Message): Tapped | undefined {
@@ -154,8 +156,8 @@ export class CallTaps {
   #record(callId: string, tapped: Tapped, reason: string): void {
     const { tap, from, to } = tapped;
     tap.record({ callId, from, to, reason });
+    if (!tapped.recorded) this.#recorded++;
     tapped.recorded = true;
-    this.#recorded++;
   }
 
   #pressed(callId: string, digit: DtmfDigit): void {

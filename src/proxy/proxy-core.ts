@@ -191,8 +191,8 @@ export class ProxyCore implements TransactionUser {
     callee: string | undefined,
     removeLines: number[],
   ): void {
-    const asked = request.find(X_CLOUDSIP_RECORD);
-    if (asked >= 0) removeLines.push(asked);
+    for (let n = request.find(X_CLOUDSIP_RECORD); n >= 0; n = request.find(X_CLOUDSIP_RECORD, n + 1))
+      removeLines.push(n);
     if (request.method !== 'INVITE' || request.toTag !== undefined || request.maxForwards === 0) return;
     this.#options.media?.taps?.consider({ request, source, listener: transport.listener, account, callee });
   }

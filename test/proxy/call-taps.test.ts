@@ -110,9 +110,9 @@ describe('who is recorded', () => {
     }
   });
 
-  test('not where a stranger asks', () => {
+  test('not where a stranger asks, however often', () => {
     const office = open({ record: 'ask' });
-    const sent = invite(office, { headers: ['x-cloudsip-record: on'] });
+    const sent = invite(office, { headers: ['x-cloudsip-record: on', 'X-Cloudsip-Record:\r\n on'] });
     assert.doesNotMatch(sent.text, /x-cloudsip-record/i);
     assert.equal(recorded(office), undefined);
   });
@@ -140,6 +140,30 @@ describe('who is recorded', () => {
     office.anchor.record('call-1@test', false);
   });
 
+  test('again after the disk ended it, and where nothing can be recorded the answer says so', () => {
+    const office = open();
+    answer(office, invite(office));
+    let refuses = false;
+    let recording = false;
+    const openTap = office.relay.openTap.bind(office.relay);
+    office.relay.openTap = () => ({
+      ...openTap(),
+      get recording() {
+        return recording;
+      },
+      record: () => {
+        recording = !refuses;
+      },
+    });
+    assert.equal(office.anchor.record('call-1@test', true), true);
+    recording = false;
+    assert.equal(office.anchor.record('call-1@test', true), true);
+    assert.equal(recording, true);
+    recording = false;
+    refuses = true;
+    assert.equal(office.anchor.record('call-1@test', true), false);
+  });
+
   test('a call that nobody answers ends its tap, and so does the BYE', () => {
     const failed = open({ record: 'all' });
     const sent = invite(failed);
@@ -161,6 +185,41 @@ describe('who is recorded', () => {
     office.harness.receive(responseText(sent.text, { status: 603, toTag: 'callee' }), bob);
     assert.equal(office.relay.take().at(-1), 'end tap');
     assert.equal(office.taps.active, false);
+  });
+});
+
+describe('what a recorded call is told of the SIP that passes', () => {
+  const seen = (office: Office, text: string): string[] => {
+    office.relay.take();
+    office.taps.saw(
+      text,
+      office.harness.transports[0]!.listener,
+      { address: '198.51.100.10', port: 5060 },
+      true,
+    );
+    return office.relay.take();
+  };
+
+  test('its messages, also where the Call-ID is short or folded', () => {
+    const office = open({ record: 'all' });
+    answer(office, invite(office));
+    for (const line of ['Call-ID: call-1@test', 'i:call-1@test  ', 'CALL-ID :\r\n\tcall-1@test'])
+      assert.deepEqual(seen(office, `INFO sip:a SIP/2.0\r\n${line}\r\n\r\n`), ['message INFO'], line);
+    assert.deepEqual(seen(office, 'INFO sip:a SIP/2.0\r\ni: call-2@test\r\n\r\n'), []);
+  });
+
+  test('a stranger’s message costs no more time than its length', () => {
+    const office = open({ record: 'all' });
+    answer(office, invite(office));
+    for (const hostile of [
+      `i:${' '.repeat(3000)}\n`,
+      `i: a${' '.repeat(3000)}b\n`,
+      '\r\ni:\r\n '.repeat(500),
+    ]) {
+      const start = performance.now();
+      assert.deepEqual(seen(office, `INFO sip:a SIP/2.0\r\n${hostile}`), []);
+      assert.ok(performance.now() - start < 500, `${performance.now() - start} ms`);
+    }
   });
 });
 

@@ -42,10 +42,19 @@ export class FakeMediaRelay implements MediaRelay {
   }
 
   openTap(): MediaTap {
+    let recording = false;
     return {
-      recording: false,
-      record: ({ reason }) => this.told.push(`record ${reason}`),
-      stopRecording: () => this.told.push('stop recording'),
+      get recording() {
+        return recording;
+      },
+      record: ({ reason }) => {
+        recording = true;
+        this.told.push(`record ${reason}`);
+      },
+      stopRecording: () => {
+        recording = false;
+        this.told.push('stop recording');
+      },
       watchDigits: (kind) => this.told.push(`watch ${kind}`),
       message: (_source, _destination, text) => this.told.push(`message ${text.slice(0, text.indexOf(' '))}`),
       end: () => {
