@@ -164,7 +164,7 @@ class ForwardingRelay implements MediaRelay {
   }
 
   openTap(callId: string, onDigit: (digit: DtmfDigit) => void): MediaTap {
-    const { log, clock, recordDirectory = 'recordings' } = this.#options;
+    const { log, recordDirectory = 'recordings' } = this.#options;
     this.#tapThread ??= new TapThread(this.#forwarder.ring, log);
     const tap = new CallTap({
       thread: this.#tapThread,
@@ -173,7 +173,6 @@ class ForwardingRelay implements MediaRelay {
       directory: recordDirectory,
       callId,
       onDigit,
-      now: () => clock.now(),
       ended: () => this.#taps.delete(tap),
     });
     this.#taps.add(tap);

@@ -46,6 +46,7 @@ export class CallRecording {
   readonly #directory: string;
   readonly #call: RecordedCall;
   readonly #events: RecordingEvents;
+  readonly #epochMs: number;
   readonly #mixer = new StereoMixer((samples, rate) => this.#writeAudio(samples, rate));
   readonly #notes = new Map<string, StreamNote>();
   #early: Uint8Array[] = [];
@@ -57,17 +58,25 @@ export class CallRecording {
   #capture: RecordFile | undefined;
   #wav: RecordFile | undefined;
   #flushedAt = 0;
+  /** The last moment that was told of. */
+  #seenMs = 0;
   #ended = false;
   #stopped: string | undefined;
 
-  constructor(directory: string, call: RecordedCall, events: RecordingEvents) {
+  /** Times are by a clock that nobody sets, `epochMs` less than those that people read. */
+  constructor(directory: string, call: RecordedCall, events: RecordingEvents, epochMs = 0) {
+    this.#epochMs = epochMs;
     this.#directory = directory;
     this.#call = call;
     this.#events = events;
   }
 
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   message(timeMs: number, source: Endpoint, destination: Endpoint, text: string): void {
-    const record = pcapDatagram(timeMs, source, destination, Buffer.from(text, 'latin1'));
+    const record = pcapDatagram(this.#epochMs + timeMs, source, destination, Buffer.from(text, 'latin1'));
     if (!record || this.#ended) return;
     if (this.#capture) this.#guard(() => this.#capture!.append(record));
     else if (this.#earlyBytes + record.length <= maxEarlyBytes) {
@@ -78,10 +87,11 @@ export class CallRecording {
 
   packet(stream: TappedStream, timeMs: number, source: Endpoint, shared: Uint8Array): void {
     if (this.#ended) return;
+    this.#seenMs = timeMs;
     this.#guard(() => {
       if (!this.#capture) this.#begin(timeMs);
       const bytes = Uint8Array.from(shared);
-      const record = pcapDatagram(timeMs, source, stream.local, bytes);
+      const record = pcapDatagram(this.#epochMs + timeMs, source, stream.local, bytes);
       if (record) this.#capture!.append(record);
       if (stream.isRtp && bytes.length >= 2 && !isRtcp(bytes[1]!)) this.#audio(stream, timeMs, bytes);
     });
@@ -89,6 +99,7 @@ export class CallRecording {
 
   tick(nowMs: number): void {
     if (this.#ended || !this.#capture) return;
+    this.#seenMs = nowMs;
     this.#guard(() => {
       if (this.#audioMs !== undefined) this.#mixer.advance((nowMs - this.#audioMs) / 1000);
       if (nowMs - this.#flushedAt < flushMs) return;
@@ -111,7 +122,7 @@ export class CallRecording {
     this.#startMs = nowMs;
     this.#flushedAt = nowMs;
     prepareStateDirectory(this.#directory);
-    this.#base = join(this.#directory, fileName(nowMs, this.#call.callId));
+    this.#base = join(this.#directory, fileName(this.#epochMs + nowMs, this.#call.callId));
     this.#capture = new RecordFile(`${this.#base}.pcap`);
     this.#capture.append(pcapHeader());
     for (const record of this.#early) this.#capture.append(record);
@@ -190,7 +201,7 @@ export class CallRecording {
       const full = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG';
       this.#stopped = full ? `there is no room (${code})` : message;
       this.#events.said(`the recording ends before the call: ${this.#stopped}`, true);
-      this.#close(Date.now());
+      this.#close(this.#seenMs);
     }
   }
 
@@ -215,7 +226,7 @@ export class CallRecording {
 
   /** `endMs` is undefined while the call is recorded. */
   #writeNote(endMs: number | undefined): void {
-    const time = (ms: number): string => new Date(ms).toISOString();
+    const time = (ms: number): string => new Date(this.#epochMs + ms).toISOString();
     const note = {
       ...this.#call,
       start: time(this.#startMs),

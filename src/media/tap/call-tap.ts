@@ -1,4 +1,5 @@
 import type { Endpoint } from '../../net/address.ts';
+import { monotonicMs } from '../../net/monotonic.ts';
 import type { DtmfDigit } from '../dtmf/dtmf-digit.ts';
 import type { Forwarder } from '../forwarder.ts';
 import type { MediaTap } from '../media-contract.ts';
@@ -13,7 +14,6 @@ export interface CallTapOptions {
   readonly directory: string;
   readonly callId: string;
   readonly onDigit: (digit: DtmfDigit) => void;
-  readonly now: () => number;
   readonly ended: () => void;
 }
 
@@ -62,8 +62,8 @@ export class CallTap implements MediaTap, TapListener {
   /** A SIP message of the call, as it is on the wire. */
   message(source: Endpoint, destination: Endpoint, text: string): void {
     if (this.#ended !== undefined) return;
-    const { thread, now } = this.#options;
-    thread.tell(['message', this.#call, now(), source, destination, text]);
+    const { thread } = this.#options;
+    thread.tell(['message', this.#call, monotonicMs(), source, destination, text]);
   }
 
   /** All streams of the call from now on. */

@@ -24,7 +24,7 @@ export interface TappedPacket {
   readonly slot: number;
   /** Which owner of the slot it came for. */
   readonly generation: number;
-  /** Milliseconds since the Unix epoch. */
+  /** By `monotonicMs`. */
   readonly timeMs: number;
   /** Where its source lies in `view`, as a `sockaddr`. */
   readonly view: DataView;

@@ -1,3 +1,4 @@
+import { monotonicOf } from '../../net/monotonic.ts';
 import type { SlotTable } from '../slot-table.ts';
 import { PacketRing } from './packet-ring.ts';
 
@@ -20,7 +21,7 @@ export class PacketTap {
     this.#types[slot] = types;
   }
 
-  /** `source` has a `sockaddr` at `sourceAt`. */
+  /** `nowMs` by this thread's `performance`; `source` has a `sockaddr` at `sourceAt`. */
   copy(
     slot: number,
     nowMs: number,
@@ -32,6 +33,6 @@ export class PacketTap {
     const types = this.#types[slot];
     if (!types || !this.#ring) return;
     if (types.length > 0 && !types.includes(packet[1]! & 0x7f)) return;
-    this.#ring.write(slot, this.#table.generation(slot), nowMs, source, sourceAt, packet, size);
+    this.#ring.write(slot, this.#table.generation(slot), monotonicOf(nowMs), source, sourceAt, packet, size);
   }
 }

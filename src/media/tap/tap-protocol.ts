@@ -31,7 +31,7 @@ export interface RecordedCall {
   readonly reason: string;
 }
 
-/** What the main thread tells the one that looks at copies of packets. Order counts. */
+/** What the main thread tells the one that looks at copies of packets. Order counts, and times are those of `monotonicMs`. */
 export type TapCommand =
   | readonly ['begin', call: number]
   /** All streams of the call from now on. */

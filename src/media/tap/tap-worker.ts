@@ -1,4 +1,5 @@
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { monotonicMs } from '../../net/monotonic.ts';
 import { readSockaddr } from '../sockaddr.ts';
 import { PacketRing, type TappedPacket } from './packet-ring.ts';
 import type { TapCommand, TapData, TapMessage, TappedStream, TapReport } from './tap-protocol.ts';
@@ -30,7 +31,7 @@ function turn(): void {
   for (let next = receiveMessageOnPort(data.port); next; next = receiveMessageOnPort(data.port))
     obey(next.message as TapMessage);
   take(head);
-  const now = Date.now();
+  const now = monotonicMs();
   for (const call of calls.values()) call.tick(now);
   if (messages > 0) report(['took', messages]);
   messages = 0;
@@ -74,7 +75,7 @@ function run(command: TapCommand): void {
       });
       break;
     case 'stop-recording':
-      call?.stopRecording(Date.now());
+      call?.stopRecording(monotonicMs());
       break;
     case 'dtmf':
       call?.watchDigits(command[2]);
@@ -84,7 +85,7 @@ function run(command: TapCommand): void {
       call?.message(command[2], command[3], command[4], command[5]);
       break;
     case 'end':
-      call?.end(Date.now());
+      call?.end(monotonicMs());
       if (call) forget(call);
       calls.delete(id);
       break;
@@ -92,7 +93,7 @@ function run(command: TapCommand): void {
       report(['done', command[1]]);
       break;
     case 'stop':
-      for (const each of calls.values()) each.end(Date.now());
+      for (const each of calls.values()) each.end(monotonicMs());
       clearInterval(timer);
       data.port.close();
       break;

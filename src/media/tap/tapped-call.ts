@@ -1,10 +1,14 @@
 import type { Endpoint } from '../../net/address.ts';
+import { monotonicMs } from '../../net/monotonic.ts';
 import type { DtmfDigit } from '../dtmf/dtmf-digit.ts';
 import { StreamDigits } from '../dtmf/stream-digits.ts';
 import { isRtcp } from '../latch.ts';
 import { CallRecording, type RecordingEvents } from '../recording/call-recording.ts';
 import { parseRtp } from '../rtp-packet.ts';
 import type { RecordedCall, TappedStream } from './tap-protocol.ts';
+
+/** Keys of one call that are told of at most: whoever sends them as packets sends very many. */
+const maxDigits = 1000;
 
 /** What is done with the packets of one call. */
 export class TappedCall {
@@ -13,6 +17,7 @@ export class TappedCall {
   #recording: CallRecording | undefined;
   #digits: Map<number, StreamDigits> | undefined;
   #inband = false;
+  #told = 0;
   readonly #onDigit: (digit: DtmfDigit) => void;
 
   constructor(onDigit: (digit: DtmfDigit) => void) {
@@ -20,7 +25,8 @@ export class TappedCall {
   }
 
   record(directory: string, what: RecordedCall, events: RecordingEvents): void {
-    this.#recording ??= new CallRecording(directory, what, events);
+    if (this.#recording && !this.#recording.ended) return;
+    this.#recording = new CallRecording(directory, what, events, Date.now() - monotonicMs());
   }
 
   stopRecording(nowMs: number): void {
@@ -46,10 +52,14 @@ export class TappedCall {
     if (!digits) {
       const { party } = stream;
       const byEvents = [...stream.formats.values()].some(isEvent);
-      digits = new StreamDigits((digit) => this.#onDigit({ party, ...digit }), this.#inband && !byEvents);
+      digits = new StreamDigits((digit) => this.#tell({ party, ...digit }), this.#inband && !byEvents);
       this.#digits.set(stream.slot, digits);
     }
     digits.add(packet, stream.formats, timeMs);
+  }
+
+  #tell(digit: DtmfDigit): void {
+    if (++this.#told <= maxDigits) this.#onDigit(digit);
   }
 
   tick(nowMs: number): void {

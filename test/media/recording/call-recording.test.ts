@@ -76,6 +76,26 @@ test('files are readable at every moment, and lag no more than two seconds', (t)
   }
 });
 
+test('times in the files are those of people, however the clock of the packets counts', (t) => {
+  const directory = directoryFor(t);
+  const epochMs = Date.UTC(2026, 0, 1, 10);
+  const events = { begun: () => {}, said: () => {} };
+  const recording = new CallRecording(directory, call, events, epochMs);
+  recording.packet(stream, 5000, phone, rtpPacket(0, 1, 0, 3, second.subarray(0, 160)));
+  recording.tick(6000);
+  recording.end(6000);
+  const named = (end: string): string =>
+    join(
+      directory,
+      readdirSync(directory).find((name) => name.startsWith('20260101T100005') && name.endsWith(end))!,
+    );
+  const note = JSON.parse(readFileSync(named('.json'), 'utf8'));
+  assert.equal(note.start, '2026-01-01T10:00:05.000Z');
+  assert.equal(note.end, '2026-01-01T10:00:06.000Z');
+  assert.equal(note.wav.start, note.start);
+  assert.equal(readFileSync(named('.pcap')).readUInt32LE(24), epochMs / 1000 + 5);
+});
+
 test('a Call-ID is no path', (t) => {
   const directory = directoryFor(t);
   const recorded = new Recorded(directory);
