@@ -8,6 +8,9 @@ const longestSegment = 0xffff;
 /** How much of a segment's last word may have been lost. */
 const segmentSlack = 0x2000;
 
+/** Of telephone events, also where the description says 0. */
+const usualRate = 8000;
+
 interface Event {
   readonly ssrc: number;
   readonly event: number;
@@ -27,7 +30,7 @@ interface Event {
 export class TelephoneEvents {
   readonly #tell: (digit: string, durationMs: number) => void;
   #current: Event | undefined;
-  #rate = 8000;
+  #rate = usualRate;
 
   constructor(tell: (digit: string, durationMs: number) => void) {
     this.#tell = tell;
@@ -61,7 +64,7 @@ export class TelephoneEvents {
       };
       this.#current = current;
     }
-    this.#rate = rate;
+    this.#rate = rate > 0 ? rate : usualRate;
     if (current.told || current.event !== event) return;
     current.heardAt = nowMs;
     current.duration = Math.max(current.duration, duration);

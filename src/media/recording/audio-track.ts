@@ -23,6 +23,8 @@ const joinS = 0.2;
 const gridS = 0.01;
 /** Packets that wait at most: a flood costs audio, not memory. */
 const maxWaiting = 512;
+/** 0.6 seconds of the fattest audio are half of it. */
+const maxWaitingBytes = 1_048_576;
 /** Longer than any packet of audio. */
 const maxPacketS = 1;
 
@@ -37,6 +39,7 @@ export class AudioTrack {
   duplicates = 0;
   readonly #waiting: Waiting[] = [];
   readonly #decoders = new Map<string, (payload: Uint8Array) => Int16Array>();
+  #waitingBytes = 0;
   #ssrc: number | undefined;
   #anchorStamp = 0;
   #anchorS = 0;
@@ -79,17 +82,19 @@ export class AudioTrack {
       this.duplicates++;
       return;
     }
-    if (waiting.length === maxWaiting) {
+    if (waiting.length === maxWaiting || this.#waitingBytes + payload.length > maxWaitingBytes) {
       this.late++;
       return;
     }
     waiting.splice(at, 0, { startS, format, payload });
+    this.#waitingBytes += payload.length;
   }
 
   /** Hands over what begins before `untilS`, at `rate` samples a second. */
   render(untilS: number, rate: number, place: Place): void {
     for (let next = this.#waiting[0]; next && next.startS < untilS; next = this.#waiting[0]) {
       this.#waiting.shift();
+      this.#waitingBytes -= next.payload.length;
       const samples = this.#decoderFor(next.format, rate)(next.payload);
       this.#placedS = next.startS;
       const start = Math.max(Math.round(next.startS * rate), Math.round(this.#endS * rate));

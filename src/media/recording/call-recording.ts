@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Endpoint } from '../../net/address.ts';
 import { prepareStateDirectory } from '../../state-directory.ts';
@@ -11,11 +11,15 @@ import { pcapDatagram, pcapHeader } from './pcap.ts';
 import { RecordFile } from './record-file.ts';
 import { StereoMixer } from './stereo-mixer.ts';
 import { wavHeader, wavHeaderBytes } from './wav-header.ts';
+import { withoutCredentials } from './without-credentials.ts';
 
 /** What is written lags so much at most. */
 const flushMs = 1000;
 /** Messages of a call without media yet: more than these are left out of the capture. */
 const maxEarlyBytes = 262_144;
+/** Of all calls of this thread: who rings very many telephones with large messages gets no memory for each. */
+const maxEarlyBytesOfAll = 16_777_216;
+let earlyBytesOfAll = 0;
 /** Encodings that are no audio of their own: digits and silence leave a gap. */
 const noAudio: ReadonlySet<string> = new Set(['TELEPHONE-EVENT', 'CN']);
 
@@ -76,12 +80,21 @@ export class CallRecording {
   }
 
   message(timeMs: number, source: Endpoint, destination: Endpoint, text: string): void {
-    const record = pcapDatagram(this.#epochMs + timeMs, source, destination, Buffer.from(text, 'latin1'));
+    const record = pcapDatagram(
+      this.#epochMs + timeMs,
+      source,
+      destination,
+      Buffer.from(withoutCredentials(text), 'latin1'),
+    );
     if (!record || this.#ended) return;
     if (this.#capture) this.#guard(() => this.#capture!.append(record));
-    else if (this.#earlyBytes + record.length <= maxEarlyBytes) {
+    else if (
+      this.#earlyBytes + record.length <= maxEarlyBytes &&
+      earlyBytesOfAll + record.length <= maxEarlyBytesOfAll
+    ) {
       this.#early.push(record);
       this.#earlyBytes += record.length;
+      earlyBytesOfAll += record.length;
     }
   }
 
@@ -126,10 +139,16 @@ export class CallRecording {
     this.#capture = new RecordFile(`${this.#base}.pcap`);
     this.#capture.append(pcapHeader());
     for (const record of this.#early) this.#capture.append(record);
-    this.#early = [];
+    this.#forgetEarly();
     this.#capture.flush();
     this.#writeNote(undefined);
     this.#events.begun(this.#base);
+  }
+
+  #forgetEarly(): void {
+    earlyBytesOfAll -= this.#earlyBytes;
+    this.#earlyBytes = 0;
+    this.#early = [];
   }
 
   #audio(stream: TappedStream, timeMs: number, bytes: Uint8Array): void {
@@ -207,7 +226,7 @@ export class CallRecording {
 
   #close(nowMs: number): void {
     this.#ended = true;
-    this.#early = [];
+    this.#forgetEarly();
     for (const file of [this.#capture, this.#wav]) {
       try {
         file?.close(true);
@@ -248,7 +267,10 @@ export class CallRecording {
         ...(notDecoded !== undefined && { notDecoded }),
       })),
     };
-    writeFileSync(`${this.#base}.json`, `${JSON.stringify(note, undefined, 2)}\n`, { mode: 0o600 });
+    // In place of the one before, whatever it has become: in a directory of others it may be a link by now.
+    const fresh = `${this.#base}.json.new`;
+    writeFileSync(fresh, `${JSON.stringify(note, undefined, 2)}\n`, { mode: 0o600, flag: 'wx' });
+    renameSync(fresh, `${this.#base}.json`);
   }
 }
 

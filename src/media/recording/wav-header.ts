@@ -1,6 +1,6 @@
 export const wavHeaderBytes = 44;
-/** What a header's 32 bits can count: 9 hours at 16,000 stereo samples a second come nowhere near. */
-const mostBytes = 0xffff_ffff - wavHeaderBytes;
+/** What a header's 32 bits can count, in whole samples: 18 hours at 16,000 a second. What follows is not counted. */
+const mostBytes = 4 * Math.floor((0xffff_ffff - wavHeaderBytes) / 4);
 
 /** The header of a file of 16-bit PCM with two channels, left and right. */
 export function wavHeader(sampleRate: number, dataBytes: number): Buffer {

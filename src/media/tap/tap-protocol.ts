@@ -55,8 +55,8 @@ export type TapReport =
   | readonly ['recording', call: number, path: string]
   /** Something about a recording that people should know: why it ended before the call, what is not decoded. */
   | readonly ['said', call: number, sentence: string, ended: boolean]
-  /** So many messages of SIP were taken since the last word. */
-  | readonly ['took', count: number]
+  /** So many bytes of SIP were taken since the last word. */
+  | readonly ['took', bytes: number]
   /** Copies of packets found no room in the ring: so many since the last word. */
   | readonly ['dropped', count: number]
   | readonly ['done', ticket: number];

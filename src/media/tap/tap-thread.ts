@@ -4,7 +4,7 @@ import type { PacketRing } from './packet-ring.ts';
 import type { TapCommand, TapData, TapMessage, TapReport } from './tap-protocol.ts';
 
 /** SIP of recorded calls that waits while the disk stands still; more is left out of the captures. */
-const maxMessages = 10_000;
+const maxMessageBytes = 16_777_216;
 
 /** What a call hears of its packets. */
 export interface TapListener {
@@ -21,7 +21,7 @@ export class TapThread {
   readonly #tickets = new Map<number, () => void>();
   #calls = 0;
   #lastTicket = 0;
-  #messages = 0;
+  #messageBytes = 0;
   #worker: Worker | undefined;
   #port: MessagePort | undefined;
   #exited: Promise<void> = Promise.resolve();
@@ -41,9 +41,10 @@ export class TapThread {
   }
 
   tell(command: TapCommand): void {
-    if (command[0] === 'message' && ++this.#messages > maxMessages) {
-      this.#messages = maxMessages;
-      return;
+    if (command[0] === 'message') {
+      const bytes = command[5].length;
+      if (this.#messageBytes + bytes > maxMessageBytes) return;
+      this.#messageBytes += bytes;
     }
     this.#port?.postMessage([this.#ring.head, command] satisfies TapMessage);
   }
@@ -96,7 +97,7 @@ export class TapThread {
       port1.close();
       this.#worker = undefined;
       this.#port = undefined;
-      this.#messages = 0;
+      this.#messageBytes = 0;
       this.#lost(cause);
       exited.resolve();
     });
@@ -107,7 +108,7 @@ export class TapThread {
 
   #take(report: TapReport): void {
     if (report[0] === 'took') {
-      this.#messages = Math.max(0, this.#messages - report[1]);
+      this.#messageBytes = Math.max(0, this.#messageBytes - report[1]);
       return;
     }
     if (report[0] === 'dropped') {

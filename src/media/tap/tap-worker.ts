@@ -20,7 +20,7 @@ const calls = new Map<number, TappedCall>();
 const streams: ({ readonly stream: TappedStream; readonly call: TappedCall } | undefined)[] = [];
 let dropped = ring.dropped;
 let complainedAt = 0;
-let messages = 0;
+let messageBytes = 0;
 const timer = setInterval(turn, tickMs);
 
 data.port.on('message', obey);
@@ -33,8 +33,8 @@ function turn(): void {
   take(head);
   const now = monotonicMs();
   for (const call of calls.values()) call.tick(now);
-  if (messages > 0) report(['took', messages]);
-  messages = 0;
+  if (messageBytes > 0) report(['took', messageBytes]);
+  messageBytes = 0;
   if (ring.dropped === dropped || now - complainedAt < complainEveryMs) return;
   report(['dropped', ring.dropped - dropped]);
   dropped = ring.dropped;
@@ -81,7 +81,7 @@ function run(command: TapCommand): void {
       call?.watchDigits(command[2]);
       break;
     case 'message':
-      messages++;
+      messageBytes += command[5].length;
       call?.message(command[2], command[3], command[4], command[5]);
       break;
     case 'end':

@@ -101,3 +101,10 @@ describe('telephone events (RFC 4733)', () => {
     assert.deepEqual(listener.told, []);
   });
 });
+
+test('a description that says a rate of 0 makes no endless key', () => {
+  const told: number[] = [];
+  const events = new TelephoneEvents((_digit, durationMs) => told.push(durationMs));
+  events.add(parseRtp(rtpPacket(101, 1, 0, 9, eventPayload(5, 800, true)))!, 0, 20);
+  assert.deepEqual(told, [100]);
+});

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -94,6 +103,62 @@ test('times in the files are those of people, however the clock of the packets c
   assert.equal(note.end, '2026-01-01T10:00:06.000Z');
   assert.equal(note.wav.start, note.start);
   assert.equal(readFileSync(named('.pcap')).readUInt32LE(24), epochMs / 1000 + 5);
+});
+
+test('a link in place of the note is replaced, and what it leads to stays', (t) => {
+  const directory = directoryFor(t);
+  const target = join(directoryFor(t), 'target');
+  writeFileSync(target, 'whole');
+  const recorded = new Recorded(directory);
+  recorded.speak(10);
+  const note = `${recorded.paths[0]}.json`;
+  rmSync(note);
+  symlinkSync(target, note);
+  recorded.recording.end(recorded.now);
+  assert.equal(readFileSync(target, 'utf8'), 'whole');
+  assert.ok(lstatSync(note).isFile());
+  assert.equal(lstatSync(note).mode & 0o777, 0o600);
+  assert.match(JSON.parse(readFileSync(note, 'utf8')).end, /^2026/);
+  assert.equal(readdirSync(directory).length, 3);
+});
+
+test('SIP in the capture proves no password', (t) => {
+  const recorded = new Recorded(directoryFor(t));
+  const secret = '6629fae49393a05397450978507c4ef1';
+  recorded.recording.message(
+    recorded.now,
+    phone,
+    stream.local,
+    `INVITE sip:b SIP/2.0\r\nProxy-Authorization: Digest username="alice", response="${secret}"\r\n\r\n`,
+  );
+  recorded.speak(1);
+  recorded.recording.end(recorded.now);
+  const capture = readFileSync(`${recorded.paths[0]}.pcap`, 'latin1');
+  assert.ok(capture.includes('username="alice"'));
+  assert.ok(!capture.includes(secret));
+});
+
+test('messages of many calls that nobody answers take memory up to a number, and give it back', (t) => {
+  const directory = directoryFor(t);
+  const large = `OPTIONS sip:b SIP/2.0\r\n\r\n${'x'.repeat(60_000)}`;
+  const ringing = Array.from({ length: 80 }, () => new Recorded(directory));
+  for (const { recording, now } of ringing)
+    for (let n = 0; n < 4; n++) recording.message(now, phone, stream.local, large);
+  const sizes = [ringing[0]!, ringing[79]!].map((recorded, n) => {
+    // Each in a moment of its own: names go by it.
+    recorded.now += n;
+    recorded.speak(1);
+    return statSync(`${recorded.paths[0]}.pcap`).size;
+  });
+  assert.ok(sizes[0]! > 240_000, 'the first has its messages');
+  assert.ok(sizes[1]! < 1000, 'the last has none');
+  for (const { recording, now } of ringing) recording.end(now);
+  const later = new Recorded(directory);
+  later.now += 2;
+  later.recording.message(later.now, phone, stream.local, large);
+  later.speak(1);
+  assert.ok(statSync(`${later.paths[0]}.pcap`).size > 60_000);
+  later.recording.end(later.now);
 });
 
 test('a Call-ID is no path', (t) => {
