@@ -26,7 +26,7 @@ import { LogLimit } from './net/log-limit.ts';
 import { readOsInterfaces } from './net/os-interfaces.ts';
 import { CallCount, type CallsInProgress } from './proxy/call-count.ts';
 import { callLines } from './proxy/call-lines.ts';
-import { CallTaps } from './proxy/call-taps.ts';
+import { type CallDigit, CallTaps } from './proxy/call-taps.ts';
 import { DialogCookies } from './proxy/dialog-cookie.ts';
 import { MediaAnchor } from './proxy/media-anchor.ts';
 import { ProxyCore } from './proxy/proxy-core.ts';
@@ -305,10 +305,15 @@ export class Agent {
   #tapsOf(relay: MediaRelay, { record, dtmf, dtmfHook }: Configuration): CallTaps {
     const { clock, log } = this.#options;
     if (dtmf !== 'off' && dtmfHook !== undefined) this.#hook = new DtmfHook(dtmfHook, clock, log);
-    return new CallTaps(relay, this.#identity, { record, dtmf }, (digit) => {
+    const pressed = (digit: CallDigit): void => {
       log.info({ ...digit }, 'a key was pressed');
       this.#hook?.tell({ event: 'dtmf', time: new Date(clock.now()).toISOString(), ...digit });
-    });
+    };
+    const full = (callId: string): void =>
+      this.#limit.line('agent.taps', (suppressed) =>
+        log.warn({ callId, suppressed }, 'too many calls are recorded or listened to: this one is not'),
+      );
+    return new CallTaps(relay, this.#identity, { record, dtmf }, pressed, full);
   }
 
   async #stopServing(): Promise<void> {

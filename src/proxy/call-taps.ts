@@ -38,7 +38,7 @@ interface Tapped {
   digits: number;
 }
 
-/** Calls that somebody may record at once; more are served unrecorded, and the log says so. */
+/** Calls that somebody may record or listen to at once; more are served without, and `onFull` hears of each. */
 const maxTapped = 10_000;
 /** Keys of one call that are told of: a machine that presses more fills no log. */
 const maxDigits = 1000;
@@ -51,15 +51,23 @@ export class CallTaps {
   readonly #identity: Identity;
   readonly #policy: TapPolicy;
   readonly #onDigit: (digit: CallDigit) => void;
+  readonly #onFull: (callId: string) => void;
   readonly #tapped = new Map<string, Tapped>();
   /** Of those, how many are recorded: only they care for SIP. */
   #recorded = 0;
 
-  constructor(relay: MediaRelay, identity: Identity, policy: TapPolicy, onDigit: (digit: CallDigit) => void) {
+  constructor(
+    relay: MediaRelay,
+    identity: Identity,
+    policy: TapPolicy,
+    onDigit: (digit: CallDigit) => void,
+    onFull: (callId: string) => void = () => {},
+  ) {
     this.#relay = relay;
     this.#identity = identity;
     this.#policy = policy;
     this.#onDigit = onDigit;
+    this.#onFull = onFull;
   }
 
   /** False while no call is recorded: then no message need be shown to `saw`. */
@@ -138,8 +146,11 @@ export class CallTaps {
   }
 
   #open(request: Message): Tapped | undefined {
-    if (this.#tapped.size >= maxTapped) return undefined;
     const { callId } = request;
+    if (this.#tapped.size >= maxTapped) {
+      this.#onFull(callId);
+      return undefined;
+    }
     const tap = this.#relay.openTap(callId, (digit) => this.#pressed(callId, digit));
     const tapped: Tapped = {
       tap,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type CallDigit, CallTaps, type TapPolicy } from '../../src/proxy/call-taps.ts';
 import { defaultMediaPolicy, MediaAnchor, type MediaPolicy } from '../../src/proxy/media-anchor.ts';
+import { parseMessage } from '../../src/sip/message/message.ts';
 import { FakeMediaRelay } from '../support/fake-media-relay.ts';
 import { ProxyHarness, type SentMessage } from '../support/proxy-harness.ts';
 import { type RequestText, requestText, responseText } from '../support/sip-text.ts';
@@ -162,6 +163,26 @@ describe('who is recorded', () => {
     recording = false;
     refuses = true;
     assert.equal(office.anchor.record('call-1@test', true), false);
+  });
+
+  test('so many at once, and who is told of the rest hears its Call-ID', () => {
+    const harness = new ProxyHarness();
+    const full: string[] = [];
+    const policy: TapPolicy = { record: 'all', dtmf: 'off' };
+    const taps = new CallTaps(
+      new FakeMediaRelay(),
+      harness.identity,
+      policy,
+      () => {},
+      (id) => full.push(id),
+    );
+    const listener = harness.transports[0]!.listener;
+    const source = { address: '198.51.100.10', port: 5060 };
+    for (let n = 0; n <= 10_000; n++) {
+      const request = parseMessage(requestText({ callId: `${n}@test` }))!;
+      taps.consider({ request, source, listener, account: undefined, callee: undefined });
+    }
+    assert.deepEqual(full, ['10000@test']);
   });
 
   test('a call that nobody answers ends its tap, and so does the BYE', () => {

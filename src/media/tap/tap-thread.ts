@@ -83,7 +83,8 @@ export class TapThread {
       transferList: [port2],
       env: {},
       execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 16, stackSizeMb: 1 },
+      // 10,000 recorded calls, some 20 KB each beside what lies outside of the heap; the most, not what it takes.
+      resourceLimits: { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 16, stackSizeMb: 1 },
     });
     worker.unref();
     port1.on('message', (report: TapReport) => this.#take(report));
