@@ -27,7 +27,14 @@ interface Channel {
   beside: number;
   /** The payload types that are copied, all of them where empty; undefined where nothing is. */
   tapped: readonly number[] | undefined;
-  released: (() => void) | undefined;
+  closing: Closing | undefined;
+}
+
+/** Sockets that are closed together: their slots, and what was counted there, stay until the last of them is. */
+interface Closing {
+  readonly slots: readonly number[];
+  waiting: number;
+  readonly released: () => void;
 }
 
 export interface ForwarderTotals {
@@ -117,7 +124,7 @@ export class Forwarder {
       signalling: undefined,
       beside: -1,
       tapped: undefined,
-      released: undefined,
+      closing: undefined,
     };
     this.#tell(['open', slot, fd, address, port]);
     return slot;
@@ -213,17 +220,23 @@ export class Forwarder {
     this.#tell(['seal', slot]);
   }
 
-  /** `released` is called once the port can be bound again. */
-  close(slot: number, released: () => void): void {
-    const channel = this.#at(slot);
+  /** `released` is called once the ports can be bound again, while the last counters can still be read. */
+  close(slots: readonly number[], released: () => void): void {
+    const closing = { slots, waiting: slots.length, released };
+    for (const slot of slots) {
+      this.#at(slot).closing = closing;
+      this.#unlink(slot);
+      this.#tell(['close', slot]);
+    }
+    if (!this.#thread) this.#release(closing);
+  }
+
+  #unlink(slot: number): void {
     for (let at = this.#peers.firstInto(slot); at >= 0; at = this.#peers.firstInto(slot)) this.link(at, -1);
     for (let at = this.#rtcpPeers.firstInto(slot); at >= 0; at = this.#rtcpPeers.firstInto(slot))
       this.split(at, -1);
     this.link(slot, -1);
     this.split(slot, -1);
-    channel.released = released;
-    if (this.#thread) this.#thread.tell(['close', slot]);
-    else this.#release(channel);
   }
 
   counters(slot: number): SlotCounters {
@@ -280,7 +293,10 @@ export class Forwarder {
     this.#closing = true;
     if (this.#restartTimer) this.#clock.cancel(this.#restartTimer);
     await this.#thread?.stop();
-    for (const channel of this.#channels) if (channel) this.#release(channel);
+    for (const channel of this.#channels) {
+      if (channel)
+        this.#release(channel.closing ?? { slots: [channel.slot], waiting: 0, released: () => {} });
+    }
     this.#source.detach();
   }
 
@@ -302,8 +318,8 @@ export class Forwarder {
   #take(report: Report): void {
     switch (report[0]) {
       case 'closed': {
-        const channel = this.#channels[report[1]];
-        if (channel) this.#release(channel);
+        const closing = this.#channels[report[1]]?.closing;
+        if (closing && --closing.waiting === 0) this.#release(closing);
         break;
       }
       case 'lost': {
@@ -325,12 +341,15 @@ export class Forwarder {
     }
   }
 
-  #release(channel: Channel): void {
-    if (channel.fd >= 0) this.#source.close(channel.fd);
-    addCounters(this.#retired, this.#table.counters(channel.slot));
-    this.#channels[channel.slot] = undefined;
-    this.#freeSlots.push(channel.slot);
-    channel.released?.();
+  #release({ slots, released }: Closing): void {
+    for (const slot of slots) {
+      const { fd } = this.#at(slot);
+      if (fd >= 0) this.#source.close(fd);
+      addCounters(this.#retired, this.#table.counters(slot));
+      this.#channels[slot] = undefined;
+    }
+    released();
+    this.#freeSlots.push(...slots);
   }
 
   #ended(cause: unknown): void {
@@ -339,7 +358,7 @@ export class Forwarder {
     this.#tickets.clear();
     if (this.#closing || !this.#wasReady) return;
     this.#log.warn(`the media thread ended (${cause ?? 'no error'}) and is started again`);
-    for (const channel of this.#channels) if (channel?.released) this.#release(channel);
+    for (const channel of this.#channels) if (channel?.closing) this.#release(channel.closing);
     if (this.#clock.now() - this.#startedAt >= calmMs || this.#restarts === 0) this.#restart();
     else this.#restartLater();
   }

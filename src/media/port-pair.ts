@@ -49,7 +49,7 @@ export class PortPair {
       }
       const rtcp = forwarder.open(boundAddress, port + 1);
       if (typeof rtcp !== 'string') return new PortPair(context, boundAddress, port, rtp, rtcp);
-      forwarder.close(rtp, () => pool.giveBack(port));
+      forwarder.close([rtp], () => pool.giveBack(port));
       if (rtcp !== 'EADDRINUSE') throw bindError(boundAddress, port + 1, rtcp);
     }
     throw new MediaError(
@@ -105,17 +105,15 @@ export class PortPair {
     this.#context.forwarder.setIce(this.rtcp, ice, checked);
   }
 
-  close(): void {
+  /** `released` may read the last counters: what the kernel counted by itself is in them by then. */
+  close(released?: () => void): void {
     if (this.#closed) return;
     this.#closed = true;
-    const { forwarder } = this.#context;
     const pool = this.#context.poolFor(this.boundAddress);
-    let open = 2;
-    for (const slot of [this.rtp, this.rtcp]) {
-      forwarder.close(slot, () => {
-        if (--open === 0) pool.giveBack(this.port);
-      });
-    }
+    this.#context.forwarder.close([this.rtp, this.rtcp], () => {
+      pool.giveBack(this.port);
+      released?.();
+    });
   }
 }
 

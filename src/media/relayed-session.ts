@@ -32,6 +32,11 @@ export interface SessionContext extends LegContext {
   closed(session: RelayedSession): void;
 }
 
+/** One stream of one side. */
+interface Stream extends Pick<StreamSnapshot, 'party' | 'branch' | 'index'> {
+  readonly pair: PortPair;
+}
+
 /** More keys than these stand on no end line. */
 const maxDigits = 64;
 
@@ -164,49 +169,66 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
   }
 
   snapshot(): StreamSnapshot[] {
-    return [...this.legs()].flatMap((leg) =>
-      leg.pairs.flatMap((pair, index): StreamSnapshot[] => {
-        if (!pair) return [];
-        const rtp = this.#context.forwarder.counters(pair.rtp);
-        const rtcp = this.#context.forwarder.counters(pair.rtcp);
-        return [
-          {
-            party: leg === this.#caller ? 'caller' : 'callee',
-            branch: leg.branch,
-            index,
-            bound: { address: pair.boundAddress, port: pair.port },
-            described: pair.remote?.rtp,
-            learnedEndpoint: this.#context.forwarder.remote(pair.rtp),
-            packets: rtp.packets + rtcp.packets,
-            bytes: rtp.bytes + rtcp.bytes,
-            kernelPackets: rtp.kernelPackets + rtcp.kernelPackets,
-            droppedStrangers: rtp.strangers + rtcp.strangers,
-            lastPacketAt: Math.round(Math.max(rtp.lastPacketAt, rtcp.lastPacketAt)),
-            codec: codecName(this.#context.forwarder.payloadType(pair.rtp), pair.remote?.form.formats),
-            quality: this.#context.forwarder.quality(pair.rtp, pair.rtcp),
-          },
-        ];
-      }),
-    );
+    return this.#streams().map((stream) => this.#read(stream));
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#context.silence.remove(this);
-    const streams = this.snapshot()
-      .filter(({ packets, droppedStrangers }) => packets > 0 || droppedStrangers > 0)
-      .map(summarize);
-    // A call that nobody answered has nothing to tell, and strangers can make many of them.
-    if (streams.length > 0) {
-      const dtmf = this.#digits && { dtmf: this.#digits };
-      this.#context.log.info('the media of a call ended', { callId: this.id, streams, ...dtmf });
-    }
+    const streams = this.#streams();
+    // The kernel's last counts come when its flows end: each stream is read once its ports are free.
+    const last: StreamSnapshot[] = [];
+    let open = streams.length;
+    streams.forEach((stream, place) => {
+      stream.pair.close(() => {
+        last[place] = this.#read(stream);
+        if (--open === 0) this.#logEnd(last);
+      });
+    });
     for (const leg of [...this.legs()]) leg.close();
     this.#caller = undefined;
     this.#callees = [];
     this.#answered = [];
     this.#context.closed(this);
+  }
+
+  #streams(): Stream[] {
+    return [...this.legs()].flatMap((leg) => {
+      const party = leg === this.#caller ? 'caller' : 'callee';
+      return leg.pairs.flatMap((pair, index) => (pair ? [{ party, branch: leg.branch, index, pair }] : []));
+    });
+  }
+
+  #read({ party, branch, index, pair }: Stream): StreamSnapshot {
+    const { forwarder } = this.#context;
+    const rtp = forwarder.counters(pair.rtp);
+    const rtcp = forwarder.counters(pair.rtcp);
+    return {
+      party,
+      branch,
+      index,
+      bound: { address: pair.boundAddress, port: pair.port },
+      described: pair.remote?.rtp,
+      learnedEndpoint: forwarder.remote(pair.rtp),
+      packets: rtp.packets + rtcp.packets,
+      bytes: rtp.bytes + rtcp.bytes,
+      kernelPackets: rtp.kernelPackets + rtcp.kernelPackets,
+      droppedStrangers: rtp.strangers + rtcp.strangers,
+      lastPacketAt: Math.round(Math.max(rtp.lastPacketAt, rtcp.lastPacketAt)),
+      codec: codecName(forwarder.payloadType(pair.rtp), pair.remote?.form.formats),
+      quality: forwarder.quality(pair.rtp, pair.rtcp),
+    };
+  }
+
+  #logEnd(last: readonly StreamSnapshot[]): void {
+    const streams = last
+      .filter(({ packets, droppedStrangers }) => packets > 0 || droppedStrangers > 0)
+      .map(summarize);
+    // A call that nobody answered has nothing to tell, and strangers can make many of them.
+    if (streams.length === 0) return;
+    const dtmf = this.#digits && { dtmf: this.#digits };
+    this.#context.log.info('the media of a call ended', { callId: this.id, streams, ...dtmf });
   }
 
   /** Before an answer the caller's transaction bounds the time; without a stream there is nothing to hear. */

@@ -169,6 +169,7 @@ for (const forwarder of kinds) {
       options: Partial<MediaRelayOptions> = {},
     ): Promise<{
       session: MediaSession;
+      close: () => Promise<void>;
       say: (bytes: Buffer) => Promise<void>;
       lines: object[];
       snapshot: () => StreamSnapshot;
@@ -190,18 +191,22 @@ for (const forwarder of kinds) {
         await caller.send(bytes, portsOf(answer)[0]!);
         await callee.next();
       };
-      return { session, say, lines, snapshot: () => session.snapshot()[0]! };
+      const close = (): Promise<void> => {
+        session.close();
+        return relay.flush();
+      };
+      return { session, close, say, lines, snapshot: () => session.snapshot()[0]! };
     }
 
     it('stand in the snapshot and on the line at its end', async (t) => {
-      const { session, say, lines, snapshot } = await call(t, { attributes: ['rtcp-mux'] });
+      const { session, close, say, lines, snapshot } = await call(t, { attributes: ['rtcp-mux'] });
       for (const sequence of [1, 2, 4, 3, 7]) await say(packet(sequence, sequence * 160));
       await say(report({ fraction: 128, lost: 5 }));
       const { quality, packets } = snapshot();
       assert.deepEqual([packets, quality?.lost, quality?.reordered], [6, 2, 1]);
       assert.deepEqual(quality?.reported, { lossRate: 0.5, lost: 5 });
       const line = session.snapshot().map(summarize)[0];
-      session.close();
+      await close();
       assert.deepEqual(lines.at(-1), { callId: 'counted', streams: [line] });
       assert.deepEqual([line?.lost, line?.reportedLossPercent, line?.strangers], [2, 50, 0]);
       JSON.stringify(line);

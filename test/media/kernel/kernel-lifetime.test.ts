@@ -254,6 +254,33 @@ for (const forwarder of kernelKinds) {
       assert.ok(Math.abs((first?.lastPacketAt ?? 0) - Date.now()) < 5000);
     });
 
+    it('are all on the line that a call ends with', async (t) => {
+      const ended = Promise.withResolvers<readonly { party: string; packets: number; bytes: number }[]>();
+      const info: MediaLog['info'] = (sentence, fields) => {
+        if (sentence === 'the media of a call ended')
+          ended.resolve((fields as unknown as { streams: [] }).streams);
+      };
+      const { relay } = await kernelRelay(t, forwarder, { log: { debug: () => {}, info, warn: () => {} } });
+      const call = await kernelCall(network, relay);
+      await call.settle();
+      const settled = call.sent.length / 2;
+      for (let round = 0; round < 40; round++)
+        assert.ok(!sentBySocket(await call.pass(call.caller, rtp('voice'))));
+      // No counter of the kernel is read between these packets and the end.
+      call.session.close();
+      const streams = await ended.promise;
+      const size = rtp('voice').length;
+      assert.deepEqual(
+        streams.map(({ party, packets, bytes }) => [party, packets, bytes]),
+        [
+          ['caller', settled + 40, settled * rtp('settle').length + 40 * size],
+          ['callee', settled, settled * rtp('settle').length],
+        ],
+      );
+      const { packets, portsInUse, sessions } = relay.stats;
+      assert.deepEqual([packets, portsInUse, sessions], [call.sent.length, 0, 0]);
+    });
+
     it('keep a call from silence', async (t) => {
       const { relay, clock } = await kernelRelay(t, forwarder, {
         silence: { initialMs: 6000, runningMs: 6000, heldMs: 6000 },
