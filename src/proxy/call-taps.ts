@@ -30,6 +30,8 @@ export interface NewCall {
 
 interface Tapped {
   readonly tap: MediaTap;
+  /** The caller's: somebody else may send the same Call-ID. */
+  readonly fromTag: string;
   readonly from: string;
   readonly to: string;
   session: MediaSession | undefined;
@@ -94,16 +96,16 @@ export class CallTaps {
   attach(request: Message, session: MediaSession): void {
     let tapped = this.#tapped.get(request.callId);
     if (!tapped && this.#policy.dtmf !== 'off') tapped = this.#open(request);
-    if (!tapped || tapped.session) return;
+    if (!tapped || tapped.session || tapped.fromTag !== (request.fromTag ?? '')) return;
     tapped.session = session;
     session.attach(tapped.tap);
     if (this.#policy.dtmf !== 'off') tapped.tap.watchDigits(this.#policy.dtmf);
   }
 
   /** Media of the call ended, or its INVITE came to nothing. */
-  end(callId: string, session: MediaSession | undefined): void {
+  end(callId: string, fromTag: string, session: MediaSession | undefined): void {
     const tapped = this.#tapped.get(callId);
-    if (!tapped || tapped.session !== session) return;
+    if (!tapped || tapped.fromTag !== fromTag || tapped.session !== session) return;
     this.#tapped.delete(callId);
     if (tapped.recorded) this.#recorded--;
     void tapped.tap.end();
@@ -154,6 +156,7 @@ export class CallTaps {
     const tap = this.#relay.openTap(callId, (digit) => this.#pressed(callId, digit));
     const tapped: Tapped = {
       tap,
+      fromTag: request.fromTag ?? '',
       from: request.from?.uri ?? '',
       to: request.to?.uri ?? '',
       session: undefined,

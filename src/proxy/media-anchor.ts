@@ -165,7 +165,7 @@ export class MediaAnchor implements CallsInProgress {
   /** Used by exchanges: an INVITE is over, and whatever media it has stands by itself. */
   forget(key: string, exchange: MediaExchange): void {
     if (this.#invites.get(key) === exchange) this.#invites.delete(key);
-    if (!this.#calls.has(key)) this.taps?.end(callIdOf(key), undefined);
+    if (!this.#calls.has(key)) this.taps?.end(callIdOf(key), callerTagOf(key), undefined);
   }
 
   /** Used by exchanges. */
@@ -174,7 +174,7 @@ export class MediaAnchor implements CallsInProgress {
     if (!call) return;
     this.#calls.delete(key);
     call.session.close();
-    this.taps?.end(callIdOf(key), call.session);
+    this.taps?.end(callIdOf(key), callerTagOf(key), call.session);
   }
 
   /** Used by exchanges: whether the media of these two goes past us. What is recorded does not. */
@@ -244,6 +244,10 @@ export class MediaAnchor implements CallsInProgress {
 
 function keyOf(request: Message, callerTag: string, pass: number): string {
   return pass === 0 ? `${request.callId}\n${callerTag}` : `${request.callId}\n${callerTag}\n${pass}`;
+}
+
+function callerTagOf(key: string): string {
+  return key.split('\n', 2)[1]!;
 }
 
 function callIdOf(key: string): string {

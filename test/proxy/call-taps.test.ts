@@ -200,6 +200,22 @@ describe('who is recorded', () => {
     assert.equal(ended.taps.active, false);
   });
 
+  test('a stranger with the same Call-ID neither ends a recording nor takes it', () => {
+    const office = open({ record: 'all' });
+    const sent = invite(office, { body: '' });
+    const stranger: RequestText = { from: '<sip:eve@example.org>;tag=eve', branch: 'z9hG4bKeve' };
+    const taken = invite(office, stranger);
+    assert.ok(!office.relay.take().includes('attach'));
+    office.harness.receive(responseText(taken.text, { status: 486, toTag: 'callee' }), bob);
+    assert.ok(!office.relay.take().includes('end tap'));
+    const other = invite(office, { ...stranger, branch: 'z9hG4bKeve2', body: '' });
+    office.harness.receive(responseText(other.text, { status: 486, toTag: 'callee' }), bob);
+    assert.ok(!office.relay.take().includes('end tap'));
+    assert.equal(office.taps.active, true);
+    office.harness.receive(responseText(sent.text, { status: 486, toTag: 'callee' }), bob);
+    assert.equal(office.taps.active, false);
+  });
+
   test('an INVITE without media that fails ends its tap', () => {
     const office = open({ record: 'all' });
     const sent = invite(office, { body: '' });
