@@ -207,9 +207,7 @@ export class MediaExchange {
       return undefined;
     }
     try {
-      if (!where.readable) {
-        throw new MediaError('media.sdp-unusable', 'The session description is encoded: it is read as text.');
-      }
+      if (where.problem !== undefined) throw new MediaError('media.sdp-unusable', where.problem);
       const written = call.session.rewrite(
         body.slice(where.start, where.end),
         kind,
@@ -260,7 +258,7 @@ export class MediaExchange {
   #refused(message: Message, where: SessionBody, receiver: HopSide): string {
     const { body } = message;
     // What cannot be read cannot be switched off: it goes no further.
-    if (!where.readable) return '';
+    if (where.problem !== undefined) return '';
     try {
       const description = parseSessionDescription(body.slice(where.start, where.end));
       const { advertisedAddress } = this.#anchor.identityOf(receiver);

@@ -40,7 +40,7 @@ export function parseSessionDescription(text: string): SessionDescription {
     origin: undefined,
     connections: [],
     direction: undefined,
-    ice: [],
+    detours: [],
     iceUfrag: undefined,
     iceLite: false,
     bundles: [],
@@ -54,7 +54,8 @@ export function parseSessionDescription(text: string): SessionDescription {
     const level = section ?? session;
     switch (text[line.start]) {
       case 'o':
-        if (!section) session.origin ??= origin(text, line);
+        if (!section && !session.origin) session.origin = origin(text, line);
+        else level.detours.push(line);
         break;
       case 'c':
         level.connections.push(connection(text, line));
@@ -105,7 +106,7 @@ function mediaLine(text: string, line: SdpLine): Mutable<MediaSection> {
     proto: match[4]!,
     connections: [],
     direction: undefined,
-    ice: [],
+    detours: [],
     rtcp: undefined,
     rtcpMux: false,
     rtcpMuxOnly: false,
@@ -182,10 +183,16 @@ const iceNames: ReadonlySet<string> = new Set([
   'ice-pacing',
 ]);
 
+/**
+ * More addresses: of alternative connections (RFC 6947, and one before it), of capabilities (RFC 7006), of senders that
+ * are let through (RFC 4570).
+ */
+const addressNames: ReadonlySet<string> = new Set(['altc', 'alt', 'ccap', 'source-filter']);
+
 interface AttributeLevel {
   direction: Direction | undefined;
   iceUfrag: string | undefined;
-  readonly ice: SdpLine[];
+  readonly detours: SdpLine[];
 }
 
 function attribute(
@@ -208,7 +215,8 @@ function attribute(
       if (section) section.rtcpMux = true;
       break;
     case 'rtcp':
-      if (section) section.rtcp ??= rtcp(text, line);
+      if (section && !section.rtcp) section.rtcp = rtcp(text, line);
+      else level.detours.push(line);
       break;
     case 'rtcp-mux-only':
       if (section) section.rtcpMuxOnly = true;
@@ -241,7 +249,7 @@ function attribute(
     default:
       if (name === 'ice-ufrag') level.iceUfrag ??= text.slice(colon + 1, line.end).trim();
       else if (name === 'ice-lite' && !section) session.iceLite = true;
-      if (iceNames.has(name)) level.ice.push(line);
+      if (iceNames.has(name) || addressNames.has(name)) level.detours.push(line);
   }
 }
 

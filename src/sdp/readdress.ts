@@ -17,7 +17,7 @@ export interface Additions {
 
 /**
  * Writes a session description anew for a relay at `address`: `o=`, `c=`, the ports, `a=rtcp` (RFC 3605) become
- * the relay's, ICE lines go, since candidates would lead past it and show private addresses (without them the
+ * the relay's, ICE lines go and others that would lead past it or show private addresses (without candidates the
  * peer falls back to plain RTP: RFC 8839 4.2.1). A connection of 0.0.0.0 is an old way to hold (RFC 3264 8.4) and
  * stays. All other bytes stay. `ports` has one entry a section; the RTCP port is the one after, unless the
  * section has both on one port.
@@ -45,7 +45,7 @@ export function readdress(
   const relays = ports.some((port) => port !== 'untouched');
   if (relays) {
     for (const span of description.connections) write(span);
-    for (const line of description.ice) splices.push({ start: line.start, end: line.next, text: '' });
+    for (const line of description.detours) splices.push({ start: line.start, end: line.next, text: '' });
   }
   description.media.forEach((section, index) => {
     const port = ports[index] ?? 'untouched';
@@ -60,7 +60,7 @@ export function readdress(
     // `49170/2` becomes one port: what follows the slash counts layers, and only the base layer is relayed.
     splices.push({ start: section.portStart, end: section.portEnd, text: String(port) });
     for (const span of section.connections) write(span);
-    for (const line of section.ice) splices.push({ start: line.start, end: line.next, text: '' });
+    for (const line of section.detours) splices.push({ start: line.start, end: line.next, text: '' });
     if (!section.rtcp) return;
     const { rtcp } = section;
     if (port !== 0) {

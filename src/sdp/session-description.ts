@@ -30,8 +30,8 @@ export interface SdpLevel {
   /** More than one only for layered multicast (RFC 8866 5.7). */
   readonly connections: readonly AddressSpan[];
   readonly direction: Direction | undefined;
-  /** Lines that belong to ICE (RFC 8839): candidates, credentials, options. */
-  readonly ice: readonly SdpLine[];
+  /** Lines that would lead past a relay: ICE (RFC 8839), other addresses to choose from, a second `a=rtcp`. */
+  readonly detours: readonly SdpLine[];
   /** The user fragment (RFC 8839 5.4): who writes one does ICE. */
   readonly iceUfrag: string | undefined;
 }

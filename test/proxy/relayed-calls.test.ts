@@ -78,6 +78,24 @@ describe('a description that nobody can read', () => {
     await returned(office);
   });
 
+  test('may be in a multipart body that is compressed, or that has no end', async (t) => {
+    const office = await open(t);
+    const contentType = 'multipart/mixed;boundary=b';
+    const endlessBody = `--b\r\nContent-Type: application/sdp\r\n\r\n${sdp('10.9.9.9', 4000)}`;
+    const packed = invite(office, { body: '\x1f\x8b\x08', contentType, headers: ['Content-Encoding: gzip'] });
+    assert.deepEqual(told(packed), [`488 ${carol}`]);
+    assert.match(packed[0]!.text, /^Warning: 399 cloudsip "The multipart body is encoded/m);
+    const endless = invite(office, {
+      body: endlessBody,
+      contentType,
+      callId: 'call-2@test',
+      branch: 'z9hG4bK2nd',
+    });
+    assert.deepEqual(told(endless), [`488 ${carol}`]);
+    assert.match(endless[0]!.text, /^Warning: 399 cloudsip "The multipart body has no end/m);
+    await returned(office);
+  });
+
   test('passes with its answer where the policy says so', async (t) => {
     const office = await open(t, { unreadable: 'pass' });
     const [request] = invite(office, { body: rubbish });

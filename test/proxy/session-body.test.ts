@@ -9,11 +9,20 @@ const message = (contentType: string, body: string, headers: string[] = []): Mes
   parseMessage(requestText({ contentType, body, headers }))!;
 const found = (contentType: string, body: string, headers: string[] = []): string | undefined => {
   const where = sessionBodyOf(message(contentType, body, headers));
-  return where && body.slice(where.start, where.end);
+  return where && (where.problem ?? body.slice(where.start, where.end));
 };
 /** Parts of a multipart body, each its headers and its content. */
 const parts = (...list: readonly string[]): string =>
   `preamble --b\r\n${list.map((part) => `--b\r\n${part}`).join('\r\n')}\r\n--b--\r\nepilogue`;
+const sdpPart = `Content-Type: application/sdp\r\n\r\n${sdp}`;
+const many = (count: number): string[] => Array.from({ length: count }, () => '\r\nplain');
+/** The description inside so many multiparts, the outermost of them with the boundary b1. */
+const nested = (levels: number, level = 1): string =>
+  `--b${level}\r\n${
+    level === levels
+      ? sdpPart
+      : `Content-Type: multipart/mixed;boundary=b${level + 1}\r\n\r\n${nested(levels, level + 1)}`
+  }\r\n--b${level}--`;
 const text = 'Content-Type: text/plain\r\n\r\n--bystander\r\nv=0';
 
 describe('the session description in a body', () => {
@@ -63,17 +72,17 @@ describe('the session description in a body', () => {
       'v=0',
     ],
     [
-      'not in parts without a boundary',
-      'multipart/mixed',
-      parts(`Content-Type: application/sdp\r\n\r\n${sdp}`),
-      undefined,
-    ],
-    [
-      'not in a part without an end',
+      'in a part whose headers are folded',
       'multipart/mixed;boundary=b',
-      `--b\r\nContent-Type: application/sdp\r\n\r\n${sdp}`,
-      undefined,
+      parts(
+        text,
+        `Content-Type:\r\n multipart/mixed;\r\n\tboundary=c\r\n\r\n--c\r\nc:\r\n application/sdp\r\n\r\n${sdp}\r\n--c--`,
+      ),
+      sdp,
     ],
+    ['the last of 32', 'multipart/mixed;boundary=b', parts(...many(31), sdpPart), sdp],
+    ['not among 32 others', 'multipart/mixed;boundary=b', parts(...many(32)), undefined],
+    ['on the third level', 'multipart/mixed;boundary=b1', nested(3), sdp],
     ['not in a part without a type', 'multipart/mixed;boundary=b', parts(`\r\n${sdp}`), undefined],
   ];
   for (const [name, type, body, expected] of cases) {
@@ -94,15 +103,35 @@ describe('the session description in a body', () => {
   });
 
   test('is known to be packed', () => {
-    assert.equal(sessionBodyOf(message('application/sdp', sdp, ['Content-Encoding: gzip']))?.readable, false);
-    assert.equal(sessionBodyOf(message('application/sdp', sdp, ['e: identity']))?.readable, true);
+    const encoded = 'The session description is encoded: it is read as text.';
+    const problem = (type: string, body: string, headers: string[] = []): string | undefined =>
+      sessionBodyOf(message(type, body, headers))?.problem;
+    assert.equal(problem('application/sdp', sdp, ['Content-Encoding: gzip']), encoded);
+    assert.ok(sessionBodyOf(message('application/sdp', sdp, ['e: identity'])));
+    assert.equal(problem('application/sdp', sdp, ['e: identity']), undefined);
     const base64 = parts(`Content-Type: application/sdp\r\nContent-Transfer-Encoding: base64\r\n\r\ndj0w`);
-    assert.equal(sessionBodyOf(message('multipart/mixed;boundary=b', base64))?.readable, false);
-    assert.equal(
-      sessionBodyOf(message('multipart/mixed;boundary=b', base64, ['Content-Encoding: gzip'])),
-      undefined,
-    );
+    assert.equal(problem('multipart/mixed;boundary=b', base64), encoded);
   });
+
+  const unreadable: [name: string, type: string, body: string, headers: string[], problem: RegExp][] = [
+    ['compressed', 'multipart/mixed;boundary=b', '\x1f\x8b', ['Content-Encoding: gzip'], /body is encoded/],
+    [
+      'encoded inside another',
+      'multipart/mixed;boundary=b',
+      parts('Content-Type: multipart/mixed;boundary=c\r\nContent-Transfer-Encoding: base64\r\n\r\nLS1j'),
+      [],
+      /body is encoded/,
+    ],
+    ['of 33 parts', 'multipart/mixed;boundary=b', parts(...many(33)), [], /more than 32 parts/],
+    ['nested four deep', 'multipart/mixed;boundary=b1', nested(4), [], /3 levels/],
+    ['without a boundary', 'multipart/mixed', parts(sdpPart), [], /no boundary/],
+    ['without an end', 'multipart/mixed;boundary=b', `--b\r\n${sdpPart}`, [], /no end/],
+    ['without a part', 'multipart/mixed;boundary=c', parts(sdpPart), [], /no end/],
+  ];
+  for (const [name, type, body, headers, problem] of unreadable) {
+    test(`may be in parts that cannot be read: a list ${name}`, () =>
+      assert.match(sessionBodyOf(message(type, body, headers))?.problem ?? '', problem));
+  }
 
   test('is looked for with a bound: a datagram of delimiters, of headers, of nested parts', () => {
     const started = performance.now();
