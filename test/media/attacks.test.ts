@@ -197,11 +197,16 @@ for (const forwarder of kinds) {
       };
       // The sender is this process too: until its own memory has found its size.
       await spray(10_000);
-      const before = process.memoryUsage.rss();
-      await spray(20_000);
-      const grown = process.memoryUsage.rss() - before;
-      assert.ok(grown < 24_000_000, `${grown} bytes more`);
-      assert.ok(relay.stats.droppedStrangers > 10_000, `${relay.stats.droppedStrangers}`);
+      const growth: number[] = [];
+      for (let round = 0; round < 2; round++) {
+        const before = process.memoryUsage.rss();
+        await spray(20_000);
+        growth.push(process.memoryUsage.rss() - before);
+      }
+      // What keeps something of each packet grows each time, a heap that was cleared late only once.
+      assert.ok(Math.min(...growth) < 24_000_000, `${growth.join(' and ')} bytes more`);
+      // On a busy machine the sockets overflow before the thread has looked: these are the kernel's to count.
+      assert.ok(relay.stats.droppedStrangers > 1_000, `${relay.stats.droppedStrangers}`);
       await caller.send(rtp('still here'), callerPort);
       assert.deepEqual((await callee.next()).payload, rtp('still here'));
       assert.equal(callee.unread + caller.unread + thief.unread, 0);
