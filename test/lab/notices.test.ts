@@ -196,3 +196,28 @@ describe('a notice of Google Compute Engine leads to the drain', needsRoot, () =
     assert.equal(cloudsip.log.find(({ msg }) => msg === given)?.['kind'], 'maintenance');
   });
 });
+
+describe('a pause leads to the drain where drain-on names it', needsRoot, () => {
+  const env = { CLOUDSIP_DRAIN_ON: 'pause' };
+
+  test('a live migration on Google Compute Engine', async () => {
+    const desk = await openDesk({ cloud: gcpCloud, env });
+    await using office = desk.office;
+    const told = { maintenanceEvent: 'MIGRATE_ON_HOST_MAINTENANCE' };
+    await endsInPeace(desk, async () =>
+      office.metadata.replace({ ...gcpCloud.describe(office.lab, 'vm'), ...told }),
+    );
+  });
+
+  test('a freeze on Azure', async () => {
+    const desk = await openDesk({ cloud: azureCloud, env: { ...env, CLOUDSIP_POLL_INTERVAL: '300ms' } });
+    await using office = desk.office;
+    const event = { EventId: 'freeze', EventStatus: 'Scheduled', EventType: 'Freeze', Resources: ['edge'] };
+    const NotBefore = new Date(Date.now() + 200_000).toUTCString();
+    const Events = [{ ...event, ResourceType: 'VirtualMachine', NotBefore }];
+    const scheduledevents = { DocumentIncarnation: 2, Events };
+    await endsInPeace(desk, async () =>
+      office.metadata.replace({ ...azureCloud.describe(office.lab, 'vm'), scheduledevents }),
+    );
+  });
+});
