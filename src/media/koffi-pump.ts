@@ -79,6 +79,8 @@ export class KoffiPump implements Pump {
   readonly #kernel: KernelFlows | undefined;
   /** Undefined where all packets leave with one that was set. */
   readonly #dscp: DscpKeeper | undefined;
+  /** A socket is being emptied before its packets are handed to the kernel. */
+  #emptying = false;
   #stopped = false;
 
   constructor(data: ForwarderData, table: SlotTable, libc: Libc, kernel?: KernelFlows) {
@@ -144,10 +146,12 @@ export class KoffiPump implements Pump {
     return this.#arena.getUint32(eventsAt + index * eventBytes + eventData, true);
   }
 
-  /** What came before a stream ends is still forwarded: the command may have overtaken it. */
-  #drain(slot: number): void {
+  /** What came before a stream ends is still forwarded: the command may have overtaken it. True where that is all. */
+  #drain(slot: number): boolean {
     const now = performance.timeOrigin + performance.now();
-    for (let n = 0; n < drainedPackets && this.#forward(slot, now); n++);
+    let left = drainedPackets;
+    while (left > 0 && this.#forward(slot, now)) left--;
+    return left > 0;
   }
 
   /** False where no packet waits. */
@@ -179,8 +183,12 @@ export class KoffiPump implements Pump {
     if ((this.#flags[slot]! & latchBit.tapped) !== 0)
       this.#tap.copy(slot, now, this.#arenaBytes, sourceAt, this.#packet, size);
     let peer = this.#peers[slot]!;
+    const kernel = this.#kernel;
+    let paused = false;
     if (size < 2 || (this.#flags[slot]! & latchBit.rtp) === 0 || !isRtcp(this.#packet[1]!)) {
       this.#values[at + counter.rtp]!++;
+      if (kernel?.carried[slot] === 1 && this.#statistics.counts(slot, this.#packet, size))
+        paused = kernel.pause(slot);
       this.#statistics.rtp(slot, this.#packet, size, now);
     } else {
       if (this.#rtcpPeers[slot]! >= 0) peer = this.#rtcpPeers[slot]!;
@@ -191,10 +199,12 @@ export class KoffiPump implements Pump {
       const length = this.#remoteLengths[peer]!;
       this.#dscp?.mark(peer, this.#fds[peer]!, length > 16);
       if (libc.sendto(this.#fds[peer]!, arena + bufferAt, size, msgDontWait, target, length) >= 0) {
-        if (this.#kernel?.carried[slot] === 0) this.#promote(this.#kernel, slot, peer, now);
+        if (paused) kernel?.resume(slot);
+        else if (kernel?.carried[slot] === 0) this.#promote(kernel, slot, peer, now);
         return true;
       }
     }
+    if (paused) kernel?.resume(slot);
     this.#values[at + counter.undeliverable]!++;
     return true;
   }
@@ -221,6 +231,12 @@ export class KoffiPump implements Pump {
   #promote(kernel: KernelFlows, slot: number, peer: number, now: number): void {
     const flags = this.#flags[slot]!;
     if ((this.#flags[peer]! & latchBit.latched) === 0 || (flags & latchBit.tapped) !== 0) return;
+    if (this.#emptying || !kernel.mayPromote(slot, now)) return;
+    // What waits in the socket came before what the kernel is to forward.
+    this.#emptying = true;
+    const empty = this.#drain(slot);
+    this.#emptying = false;
+    if (!empty) return;
     const second = this.#packet[1]!;
     let kinds = 0;
     if ((flags & latchBit.rtp) !== 0) {
@@ -232,7 +248,7 @@ export class KoffiPump implements Pump {
       kinds = flowFlag.rtp | (rtcpRead ? flowFlag.rtcpRead : 0) | (said?.tracked ? flowFlag.tracked : 0);
     }
     kernel.promote(slot, peer, kinds, now);
-    // What waits in the socket came before what the kernel forwards now.
+    // And what came in this moment.
     if (kernel.carried[slot] === 1) this.#drain(slot);
   }
 

@@ -68,6 +68,13 @@ export class RtpStatistics {
     return this.#kinds[slot];
   }
 
+  /** True for a packet of RTP that its stream's numbers count. */
+  counts(slot: number, packet: Uint8Array, size: number): boolean {
+    const kinds = this.#kinds[slot];
+    if (!kinds?.tracked || size < 12 || packet[0]! >> 6 !== 2) return false;
+    return kinds.rates.get(packet[1]! & 0x7f) !== 0;
+  }
+
   rtp(slot: number, packet: Uint8Array, size: number, nowMs: number): void {
     const kinds = this.#kinds[slot];
     if (!kinds?.tracked || size < 12 || packet[0]! >> 6 !== 2) return;

@@ -40,6 +40,7 @@ export const flowAt = {
   jitter: 148,
   /** Of the packets, those that are no RTP. */
   aside: 152,
+  hasTransit: 156,
   dscp: 157,
 } as const;
 

@@ -5,7 +5,7 @@ import { eraseSockaddr, sockaddrBytes, writeSockaddr } from '../sockaddr.ts';
 import { Bpf } from './bpf.ts';
 import { addressDifference, dscpKept, flowAt, flowBytes, flowFlag, keyAt, keyBytes } from './flow-layout.ts';
 import { type FlowPath, FlowPaths, isRoutable } from './flow-paths.ts';
-import { handOverQuality, takeBackQuality } from './flow-quality.ts';
+import { handOverNumbers, handOverQuality, takeBackQuality } from './flow-quality.ts';
 import { KernelLinks, type KernelLinksOptions } from './kernel-links.ts';
 import { addressBytes } from './routes.ts';
 
@@ -98,10 +98,13 @@ export class KernelFlows {
     eraseSockaddr(this.#locals, slot * sockaddrBytes);
   }
 
+  /** False while there is no use in `promote`: it failed, or which way packets go is being looked at. */
+  mayPromote(slot: number, now: number): boolean {
+    return now >= this.#notBefore[slot]! && !this.#paths.inDoubt;
+  }
+
   /** A packet went from `slot` out by `peer`, both with a known remote: the next ones may need no socket. */
   promote(slot: number, peer: number, flags: number, now: number): void {
-    // Which way packets go is being looked at: in a moment that is over.
-    if (now < this.#notBefore[slot]! || this.#paths.inDoubt) return;
     if (this.#install(slot, peer, flags, now)) {
       this.#retries[slot] = 0;
       return;
@@ -113,12 +116,51 @@ export class KernelFlows {
   /** Packets of the slot come to its socket from now on. */
   withdraw(slot: number): void {
     if (this.carried[slot] === 0) return;
+    this.#take(slot);
+    this.#forget(slot);
+  }
+
+  /**
+   * The socket counts a packet of a carried slot itself: one of another payload type, or one that was on its way
+   * to the socket when the flow began. Numbers have one writer at a time, else one of the two forgets what the
+   * other counted, and calls it lost. True where the kernel waits for `resume`.
+   */
+  pause(slot: number): boolean {
+    if (this.#take(slot)) return true;
+    this.#forget(slot);
+    return false;
+  }
+
+  /** The flow that `pause` took goes on from what is counted now; nothing was done here in between. */
+  resume(slot: number): void {
+    handOverNumbers(this.#table.values, this.#table.base(slot), this.#flowView);
+    if (!this.#put(slot)) this.#forget(slot);
+  }
+
+  /** Takes the flow out of the map, and what it counted into the slot; key and flow stay in the arena. */
+  #take(slot: number): boolean {
     new Uint8Array(this.#arena.buffer, keyStart).set(
       this.#keys.subarray(slot * keyBytes, (slot + 1) * keyBytes),
     );
-    if (this.#bpf.take(this.#data.mapFd, this.#arenaAddress + keyStart, this.#arenaAddress + flowStart)) {
-      this.#count(flowStart);
-    }
+    const { mapFd } = this.#data;
+    if (!this.#bpf.take(mapFd, this.#arenaAddress + keyStart, this.#arenaAddress + flowStart)) return false;
+    this.#count(flowStart);
+    return true;
+  }
+
+  /** Puts the flow of the arena into the map, with nothing counted. */
+  #put(slot: number): boolean {
+    for (const at of [flowAt.packets, flowAt.bytes]) this.#flowView.setBigUint64(at, 0n, true);
+    this.#flowView.setUint32(flowAt.aside, 0, true);
+    const { values } = this.#table;
+    const base = this.#table.base(slot);
+    values[base + counter.takenPackets] = 0;
+    values[base + counter.takenBytes] = 0;
+    values[base + counter.takenAside] = 0;
+    return this.#bpf.update(this.#data.mapFd, this.#arenaAddress + keyStart, this.#arenaAddress + flowStart);
+  }
+
+  #forget(slot: number): void {
     this.carried[slot] = 0;
     for (const paths of [this.#pathsIn, this.#pathsOut]) {
       const path = paths[slot];
@@ -221,12 +263,8 @@ export class KernelFlows {
     const at = this.#table.base(slot);
     const { values } = this.#table;
     if ((flags & flowFlag.tracked) !== 0) handOverQuality(values, at, flow);
-    values[at + counter.takenPackets] = 0;
-    values[at + counter.takenBytes] = 0;
-    values[at + counter.takenAside] = 0;
     values[at + counter.seenPackets] = values[at + counter.packets]!;
-    const { mapFd } = this.#data;
-    if (!this.#bpf.update(mapFd, this.#arenaAddress + keyStart, this.#arenaAddress + flowStart)) return false;
+    if (!this.#put(slot)) return false;
     this.#keys.set(new Uint8Array(this.#arena.buffer, keyStart, keyBytes), slot * keyBytes);
     this.carried[slot] = 1;
     this.#paths.use(outward);

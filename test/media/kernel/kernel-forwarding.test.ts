@@ -123,6 +123,8 @@ for (const forwarder of kernelKinds) {
       const other = rtp('digit');
       other[1] = 101;
       assert.ok(sentBySocket(await call.pass(call.caller, other)));
+      // The thread goes on after it has sent.
+      await relay.flush();
       assert.ok(!sentBySocket(await call.pass(call.caller, rtp('voice'))));
       const deadline = performance.now() + 5000;
       while (sentBySocket(await call.pass(call.caller, other))) {

@@ -35,6 +35,10 @@ function numbered(sequence: number, stamp = sequence * 160, ssrc = 7): Buffer {
   return packet;
 }
 
+function sequenceOf(packet: Buffer): number {
+  return packet.readUInt16BE(2);
+}
+
 /** bpf(2) with up to 16 bytes of attributes. */
 function bpf(command: number, attributes: DataView): number {
   const libc = loadLibc();
@@ -252,6 +256,45 @@ for (const forwarder of kernelKinds) {
       assert.ok(ssrcChanges >= changes && ssrcChanges <= changes + 1);
       const [first] = call.session.snapshot();
       assert.ok(Math.abs((first?.lastPacketAt ?? 0) - Date.now()) < 5000);
+    });
+
+    it('miss no packet of those that came by the socket meanwhile, and keep the payload type of most', async (t) => {
+      const { relay } = await kernelRelay(t, forwarder);
+      const call = await kernelCall(network, relay);
+      await call.settle();
+      const caller = () => call.session.snapshot().find(({ party }) => party === 'caller')!;
+      const digit = (sequence: number): Buffer => {
+        const packet = numbered(sequence);
+        packet[1] = 101;
+        return packet;
+      };
+      let sequence = 0;
+      let bySocket = 0;
+      const pass = async (...packets: readonly Buffer[]): Promise<void> => {
+        for (const packet of packets) call.send(call.caller, packet);
+        const left = new Set(packets.map(sequenceOf));
+        for (const _ of packets) {
+          const frame = await call.callee.wire.next();
+          // So close together the last of them may overtake the one before, when that is on its way to the socket.
+          assert.ok(left.delete(sequenceOf(frame.payload)));
+          if (sentBySocket(frame)) bySocket++;
+        }
+      };
+      for (let round = 0; round < 20; round++) {
+        // The flow is withdrawn, and several packets wait when the next one is promoted.
+        const other = `rtpmap:96 opus/${round % 2 === 0 ? 48_000 : 16_000}`;
+        await reoffer(call, call.caller.at.address, call.caller.at.port, other);
+        await relay.flush();
+        await pass(...Array.from({ length: 6 }, () => numbered(sequence++)));
+        await call.settle();
+        for (let i = 0; i < 3; i++) await pass(numbered(sequence++));
+        for (let i = 0; i < 3; i++) await pass(digit(sequence++));
+        for (let i = 0; i < 3; i++) await pass(numbered(sequence++));
+      }
+      assert.ok(bySocket >= 20 * 4 && bySocket < 20 * 15, `${bySocket} by the socket`);
+      await until(() => relay.stats.packets === call.sent.length);
+      assert.equal(caller().quality?.lost, 0);
+      assert.equal(caller().codec, 'PCMU');
     });
 
     it('are all on the line that a call ends with', async (t) => {
