@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type Endpoint, normalizeHost } from '../net/address.ts';
+import { ownText } from '../net/own-text.ts';
 import type { Learner, LearningWindows } from './learning-windows.ts';
 import type { MediaIdentity } from './media-contract.ts';
 import type { OwnPorts, PortOwner } from './own-ports.ts';
@@ -92,7 +93,7 @@ export class MediaLeg implements Learner, PortOwner {
   /** The side's description has this user fragment. A restart of ICE is answered by one. */
   heardIce(ufrag: string | undefined, lite: boolean): void {
     if (this.#iceUfrag !== ufrag && this.#iceUfrag !== undefined) this.#iceRestarts = true;
-    this.#iceUfrag = ufrag;
+    this.#iceUfrag = ufrag && ownText(ufrag);
     this.#iceLite = lite;
     if (ufrag === undefined) this.#ice = undefined;
   }

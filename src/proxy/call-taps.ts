@@ -3,6 +3,7 @@ import type { DtmfDigit } from '../media/dtmf/dtmf-digit.ts';
 import type { MediaRelay, MediaSession, MediaTap } from '../media/media-contract.ts';
 import { type Endpoint, familyOf, unbracket } from '../net/address.ts';
 import type { Listener } from '../net/listener.ts';
+import { ownText } from '../net/own-text.ts';
 import { X_CLOUDSIP_RECORD } from '../sip/message/header-id.ts';
 import type { Message } from '../sip/message/message.ts';
 
@@ -28,12 +29,25 @@ export interface NewCall {
   readonly callee: string | undefined;
 }
 
-interface Tapped {
-  readonly tap: MediaTap;
+/** Between whom a call is. */
+export interface CallParties {
   /** The caller's: somebody else may send the same Call-ID. */
   readonly fromTag: string;
   readonly from: string;
   readonly to: string;
+}
+
+/** Kept for as long as the call is: no part of the message, which would stay with it. */
+export function partiesOf(request: Message): CallParties {
+  return {
+    fromTag: ownText(request.fromTag ?? ''),
+    from: ownText(request.from?.uri ?? ''),
+    to: ownText(request.to?.uri ?? ''),
+  };
+}
+
+interface Tapped extends CallParties {
+  readonly tap: MediaTap;
   session: MediaSession | undefined;
   /** Somebody wants it recorded; the disk may see that differently. */
   recorded: boolean;
@@ -86,17 +100,17 @@ export class CallTaps {
     const reason = this.#reasonFor(call);
     if (reason === undefined || this.#tapped.has(call.request.callId)) return;
     const { request, source, listener } = call;
-    const tapped = this.#open(request);
+    const tapped = this.#open(request.callId, partiesOf(request));
     if (!tapped) return;
     this.#record(request.callId, tapped, reason);
     tapped.tap.message(source, this.#ours(listener, source.address), request.text);
   }
 
   /** The media of a call begins. The first pass of a dialog counts: a further one carries the same again. */
-  attach(request: Message, session: MediaSession): void {
-    let tapped = this.#tapped.get(request.callId);
-    if (!tapped && this.#policy.dtmf !== 'off') tapped = this.#open(request);
-    if (!tapped || tapped.session || tapped.fromTag !== (request.fromTag ?? '')) return;
+  attach(callId: string, parties: CallParties, session: MediaSession): void {
+    let tapped = this.#tapped.get(callId);
+    if (!tapped && this.#policy.dtmf !== 'off') tapped = this.#open(callId, parties);
+    if (!tapped || tapped.session || tapped.fromTag !== parties.fromTag) return;
     tapped.session = session;
     session.attach(tapped.tap);
     if (this.#policy.dtmf !== 'off') tapped.tap.watchDigits(this.#policy.dtmf);
@@ -127,7 +141,7 @@ export class CallTaps {
   }
 
   /** By whoever runs the agent. False where no such call has media here. */
-  recordNow(callId: string, request: Message, session: MediaSession, wanted: boolean): boolean {
+  recordNow(callId: string, parties: CallParties, session: MediaSession, wanted: boolean): boolean {
     let tapped = this.#tapped.get(callId);
     if (!wanted) {
       if (!tapped?.recorded) return true;
@@ -136,7 +150,7 @@ export class CallTaps {
       tapped.tap.stopRecording();
       return true;
     }
-    tapped ??= this.#open(request);
+    tapped ??= this.#open(callId, parties);
     if (!tapped) return false;
     if (!tapped.session) {
       tapped.session = session;
@@ -147,18 +161,15 @@ export class CallTaps {
     return tapped.tap.recording;
   }
 
-  #open(request: Message): Tapped | undefined {
-    const { callId } = request;
+  #open(callId: string, parties: CallParties): Tapped | undefined {
     if (this.#tapped.size >= maxTapped) {
       this.#onFull(callId);
       return undefined;
     }
     const tap = this.#relay.openTap(callId, (digit) => this.#pressed(callId, digit));
     const tapped: Tapped = {
+      ...parties,
       tap,
-      fromTag: request.fromTag ?? '',
-      from: request.from?.uri ?? '',
-      to: request.to?.uri ?? '',
       session: undefined,
       recorded: false,
       digits: 0,

@@ -1,5 +1,6 @@
 import type { Endpoint } from '../net/address.ts';
 import type { Listener } from '../net/listener.ts';
+import { ownText } from '../net/own-text.ts';
 import { splitList } from '../sip/message/grammar.ts';
 import { CONTACT, FROM, RECORD_ROUTE, TO } from '../sip/message/header-id.ts';
 import { type Message, parseMessage } from '../sip/message/message.ts';
@@ -61,9 +62,9 @@ export function dialogEnds(
     beyond.pop();
   }
   return {
-    callId: invite.callId,
+    callId: ownText(invite.callId),
     caller: {
-      nameAddr: invite.value(FROM) ?? '',
+      nameAddr: ownText(invite.value(FROM) ?? ''),
       target: callerTarget,
       routes: upstream,
       flow: seen.callerFlow,
@@ -71,7 +72,7 @@ export function dialogEnds(
       cseq: invite.cseqNumber,
     },
     callee: {
-      nameAddr: response.value(TO) ?? '',
+      nameAddr: ownText(response.value(TO) ?? ''),
       target: calleeTarget,
       routes: beyond.toReversed(),
       flow: seen.calleeFlow,
@@ -153,9 +154,9 @@ function requestTo(
 
 function contactOf(message: Message): string | undefined {
   const uri = parseNameAddr(message.value(CONTACT) ?? '')?.uri;
-  return uri !== undefined && parseSipUri(uri) ? uri : undefined;
+  return uri !== undefined && parseSipUri(uri) ? ownText(uri) : undefined;
 }
 
 function recordRoutes(message: Message): string[] {
-  return message.find(RECORD_ROUTE) < 0 ? [] : message.values(RECORD_ROUTE).flatMap(splitList);
+  return message.find(RECORD_ROUTE) < 0 ? [] : message.values(RECORD_ROUTE).flatMap(splitList).map(ownText);
 }

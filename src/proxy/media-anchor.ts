@@ -5,7 +5,7 @@ import { scopeOf } from '../net/address-scope.ts';
 import type { Listener } from '../net/listener.ts';
 import type { Message } from '../sip/message/message.ts';
 import type { CallsInProgress } from './call-count.ts';
-import type { CallTaps } from './call-taps.ts';
+import { type CallTaps, partiesOf } from './call-taps.ts';
 import { type DialogEndName, noteRequest, sayBye } from './dialog-ends.ts';
 import { digitOfInfo } from './dtmf-info.ts';
 import type { Forwarding } from './forwarding.ts';
@@ -146,19 +146,21 @@ export class MediaAnchor implements CallsInProgress {
     const session = this.#relay.createSession(callIdOf(key), {
       onSilence: () => this.#silent(key),
     });
+    // Who they are is only for those who record.
+    const parties = this.taps && partiesOf(opener.request);
     const call: AnchoredCall = {
       session,
       opener,
       branches: new Map(),
       offers: new Map(),
-      request: opener.request,
+      parties,
       direct: new Map(),
       winner: undefined,
       ends: undefined,
     };
     this.#calls.set(key, call);
     this.#invites.delete(key);
-    this.taps?.attach(opener.request, session);
+    if (parties) this.taps?.attach(callIdOf(key), parties, session);
     return call;
   }
 
@@ -194,10 +196,10 @@ export class MediaAnchor implements CallsInProgress {
   record(callId: string, wanted: boolean): boolean {
     const { taps } = this;
     if (!taps) return false;
-    for (const [key, { request, session, direct }] of this.#calls) {
+    for (const [key, { parties, session, direct }] of this.#calls) {
       // What does not pass here cannot be recorded any more.
-      if (callIdOf(key) !== callId || [...direct.values()].includes(true)) continue;
-      return taps.recordNow(callId, request, session, wanted);
+      if (!parties || callIdOf(key) !== callId || [...direct.values()].includes(true)) continue;
+      return taps.recordNow(callId, parties, session, wanted);
     }
     return false;
   }
@@ -238,7 +240,7 @@ export class MediaAnchor implements CallsInProgress {
     if (!call) return;
     // While the first INVITE is under way its own final response says what becomes of the call: a BYE can end
     // one early dialog of several (RFC 3261 15).
-    if (call.winner ? call.winner.tag === calleeTag : !call.opener.initial) this.close(key);
+    if (call.winner ? call.winner.tag === calleeTag : !call.opener?.initial) this.close(key);
   }
 }
 

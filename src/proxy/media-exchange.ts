@@ -1,9 +1,11 @@
 import type { MediaSession, Party } from '../media/media-contract.ts';
 import { MediaError } from '../media/media-error.ts';
+import { ownText } from '../net/own-text.ts';
 import { parseSessionDescription } from '../sdp/parse-session-description.ts';
 import { refuseStreams } from '../sdp/refuse-streams.ts';
 import { SdpError } from '../sdp/sdp-error.ts';
 import type { Message } from '../sip/message/message.ts';
+import type { CallParties } from './call-taps.ts';
 import type { DialogEnds } from './dialog-ends.ts';
 import type { HopSide, MediaAnchor } from './media-anchor.ts';
 import { replaceSessionBody, type SessionBody, sessionBodyOf } from './session-body.ts';
@@ -11,14 +13,14 @@ import { replaceSessionBody, type SessionBody, sessionBodyOf } from './session-b
 /** The media of one call, from its first offer to its BYE. */
 export interface AnchoredCall {
   readonly session: MediaSession;
-  /** What opened it: it gives the call up where it fails. */
-  readonly opener: MediaExchange;
+  /** What opened it: it gives the call up where it fails. Gone once the call stands: it has the whole message. */
+  opener: MediaExchange | undefined;
   /** The branch of each dialog, by the callee's tag. */
   readonly branches: Map<string, string>;
   /** Branches with an offer that waits for its answer, and who made it. */
   readonly offers: Map<string, Party>;
-  /** What it began with. */
-  readonly request: Message;
+  /** Undefined where nobody records. */
+  readonly parties: CallParties | undefined;
   /** By branch: whether its media goes past us. */
   readonly direct: Map<string, boolean>;
   /** The dialog that the call lives on, from its 2xx. */
@@ -116,7 +118,7 @@ export class MediaExchange {
       if (status >= 200) this.#anchor.forget(this.#key, this);
       return undefined;
     }
-    if (this.initial && call.branches.size < maxDialogs) call.branches.set(tag, transactionBranch);
+    if (this.initial && call.branches.size < maxDialogs) call.branches.set(ownText(tag), transactionBranch);
     const branch =
       this.initial && !call.winner ? transactionBranch : this.#branchOf(call, transactionBranch, tag);
     let body: string | undefined;
@@ -181,7 +183,7 @@ export class MediaExchange {
   ): string | undefined {
     if (call.winner) return call.winner.tag === tag ? call.winner.branch : undefined;
     // Opened inside a dialog, after a restart: there is nothing to tell apart.
-    if (!call.opener.initial) return transactionBranch;
+    if (!call.opener?.initial) return transactionBranch;
     const branch = call.branches.get(tag ?? '');
     if (branch !== undefined) return branch;
     throw new MediaError(
@@ -247,7 +249,8 @@ export class MediaExchange {
     const { method } = this.request;
     // An UPDATE before the 2xx of the INVITE decides nothing (RFC 3311).
     if (method !== 'INVITE' && call.opener !== this) return;
-    call.winner ??= { branch, tag };
+    call.winner ??= { branch: ownText(branch), tag: ownText(tag) };
+    call.opener = undefined;
     call.session.settle(call.winner.branch);
     if (call.direct.get(call.winner.branch) !== true) return;
     // What rang through us and lost gives its ports back.
