@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { Command, ForwarderData, Report } from './forwarder-protocol.ts';
 import type { SocketSource } from './socket-source.ts';
@@ -7,6 +8,12 @@ export interface MediaThreadEvents {
   /** The thread is gone, told to or not; `cause` is undefined where there was no error. */
   onEnd(cause: unknown): void;
 }
+
+/**
+ * The launcher's --max-semi-space-size has shaped the main thread's heap by now; in a thread that starts it would
+ * come before what `resourceLimits` say.
+ */
+setFlagsFromString('--max-semi-space-size=0');
 
 /** One life of the media thread: commands go in, in order, reports come out, until it ends. */
 export class MediaThread {
