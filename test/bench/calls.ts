@@ -12,6 +12,8 @@ export interface CallRun {
   readonly callee: Endpoint;
   readonly callsPerSecond: number;
   readonly calls: number;
+  /** Where the caller is; default somewhere on the loopback. */
+  readonly callerAddress?: string;
 }
 
 export interface CallResult {
@@ -29,13 +31,14 @@ const scenario = (name: string) => join(import.meta.dirname, 'scenarios', `${nam
 const patienceMs = 40_000;
 
 /** Runs calls from one sipp through the server to another. */
-export async function runCalls({ server, callee: at, callsPerSecond, calls }: CallRun): Promise<CallResult> {
+export async function runCalls(run: CallRun): Promise<CallResult> {
+  const { server, callee: at, callsPerSecond, calls, callerAddress } = run;
   const scratch = await mkdtemp(join(tmpdir(), 'cloudsip-bench-sipp-'));
   try {
     const answering = sipp('callee', scratch, at, []);
     try {
       await boundUdp(at, 5_000);
-      const calling = sipp('caller', scratch, await freeEndpoint(), [
+      const calling = sipp('caller', scratch, await freeEndpoint(callerAddress), [
         ...['-s', callee, '-r', String(callsPerSecond), '-m', String(calls), '-l', '20000'],
         `${server.address}:${server.port}`,
       ]);

@@ -10,11 +10,32 @@ function launcherFlags(): string[] {
   return /^flags="(.*)"$/m.exec(launcher)?.[1]?.split(' ') ?? [];
 }
 
+/** Node itself raises its limit to the hard one. */
+function allowedDescriptors(): number {
+  const limits = readFileSync('/proc/self/limits', 'latin1');
+  const hard = /^Max open files\s+\S+\s+(\S+)/m.exec(limits)?.[1];
+  return hard === 'unlimited' ? Number.POSITIVE_INFINITY : Number(hard);
+}
+
+export interface CloudsipRelayOptions {
+  /** How many files it opens: where this process may not open as many, it is allowed to, if that is ours to give. */
+  readonly descriptors?: number;
+}
+
 /** Starts cloudsip's relay, without the rest of it, in a process of its own. */
-export async function startCloudsipRelay(forwarder: ForwarderKind): Promise<BenchRelay> {
+export async function startCloudsipRelay(
+  forwarder: ForwarderKind,
+  { descriptors = 0 }: CloudsipRelayOptions = {},
+): Promise<BenchRelay> {
+  const raised = descriptors > allowedDescriptors() ? ['prlimit', `--nofile=${descriptors}`] : [];
+  const [command, ...args] = [
+    ...raised,
+    ...[process.execPath, ...launcherFlags()],
+    ...[join(import.meta.dirname, 'relay-process.ts'), forwarder],
+  ];
   const program = new Program(
-    process.execPath,
-    [...launcherFlags(), join(import.meta.dirname, 'relay-process.ts'), forwarder],
+    command!,
+    args,
     { env: { ...process.env, NODE_ENV: 'production' } },
     `cloudsip with ${forwarder}`,
   );

@@ -1,10 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { startCloudsipRelay } from './cloudsip-relay.ts';
+import { bpfMapBytes, bpfMaps, socketSlabBytes } from './kernel-memory.ts';
 import { type LoadResult, Phones } from './media-load.ts';
 import { openMediaNetwork } from './media-network.ts';
 import type { BenchRelay } from './media-relay.ts';
-import { ownMemoryMib, processTree, proportionalMemoryMib } from './process-usage.ts';
+import { ownMemoryMib, processTree, proportionalMemoryMib, residentMemoryMib } from './process-usage.ts';
 import { startRtpengine } from './rtpengine.ts';
 
 const usage = `npm run bench -- media [options]
@@ -77,10 +77,11 @@ async function measure(
   load: { calls: number; seconds: number },
 ): Promise<Measurement> {
   await using _ = relay;
-  const before = memoryKib(relay.pid);
+  const maps = bpfMaps(relay.pid);
+  const before = memoryKib(relay.pid, maps);
   const { ports, microsecondsPerCall } = await relay.add(load.calls);
   const result = await phones.through(ports, load, relay.pid);
-  const after = memoryKib(relay.pid);
+  const after = memoryKib(relay.pid, maps);
   const remark = (await relay.report?.()) ?? '';
   return {
     ...result,
@@ -93,16 +94,8 @@ async function measure(
 }
 
 /** Of the process and of what it keeps in BPF maps. */
-function memoryKib(pid: number): number {
-  const pids = processTree(pid);
-  return proportionalMemoryMib(pids) * 1024 + bpfMapBytes(pid) / 1024;
-}
-
-function bpfMapBytes(pid: number): number {
-  return readdirSync(`/proc/${pid}/fdinfo`).reduce((sum, fd) => {
-    const text = readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'latin1');
-    return /^map_type:/m.test(text) ? sum + Number(/^memlock:\s*(\d+)$/m.exec(text)?.[1] ?? 0) : sum;
-  }, 0);
+function memoryKib(pid: number, maps: readonly string[]): number {
+  return proportionalMemoryMib(processTree(pid)) * 1024 + bpfMapBytes(maps) / 1024;
 }
 
 function median(numbers: readonly number[]): number {
@@ -150,19 +143,26 @@ function table(bare: readonly LoadResult[], measured: readonly Measurement[], sy
 
 /** What so many calls cost in memory once the kernel forwards them. */
 async function watchMemory(phones: Phones, calls: number): Promise<void> {
-  await using relay = await startCloudsipRelay('kernel');
-  const own = () => ownMemoryMib([relay.pid]) + bpfMapBytes(relay.pid) / 2 ** 20;
-  const slab = () => Number(/^Slab:\s+(\d+) kB/m.exec(readFileSync('/proc/meminfo', 'latin1'))?.[1]);
+  await using relay = await startCloudsipRelay('kernel', { descriptors: 4 * calls + 200 });
+  const maps = bpfMaps(relay.pid);
+  const look = () => ({
+    own: ownMemoryMib([relay.pid]),
+    resident: residentMemoryMib([relay.pid]),
+    map: bpfMapBytes(maps) / 2 ** 20,
+    slabs: socketSlabBytes() / 2 ** 20,
+  });
   // The first call loads code and attaches the program: that is no call's own.
   const first = await relay.add(1);
   await phones.through(first.ports, { calls: 1, seconds: 1 }, relay.pid);
   await relay.remove();
-  const [before, slabBefore] = [own(), slab()];
+  const before = look();
   const { ports } = await relay.add(calls);
   await phones.through(ports, { calls, seconds: 1 }, relay.pid);
-  const [after, slabAfter] = [own(), slab()];
+  const after = look();
+  const more = (read: (of: typeof after) => number): string => (read(after) - read(before)).toFixed(1);
   console.log(
-    `${calls} calls: ${(after - before).toFixed(1)} MiB more in the process and its map (${bpfMapBytes(relay.pid) >> 10} KiB), ` +
-      `${((slabAfter - slabBefore) / 1024).toFixed(1)} MiB in the kernel's slabs (sockets); ${await relay.report?.()}`,
+    `${calls} calls: ${more(({ own, map }) => own + map)} MiB more (${more(({ own }) => own)} in the process, ` +
+      `${more(({ map }) => map)} in the program's map); resident ${more(({ resident }) => resident)} MiB more; ` +
+      `the kernel's slabs for ${4 * calls} sockets ${more(({ slabs }) => slabs)} MiB; ${await relay.report?.()}`,
   );
 }

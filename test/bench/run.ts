@@ -4,6 +4,7 @@ import { installPackages, missingPackages } from '../support/debian-packages.ts'
 import { media } from './media.ts';
 import { signalling } from './signalling.ts';
 import { start } from './start.ts';
+import { together } from './together.ts';
 
 interface Benchmark {
   readonly packages: readonly string[];
@@ -14,6 +15,10 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   media: { packages: ['gcc', 'libc6-dev', 'ethtool', 'iproute2', 'rtpengine-daemon'], run: media },
   signalling: { packages: ['sip-tester', 'kamailio'], run: signalling },
   start: { packages: [], run: start },
+  together: {
+    packages: ['gcc', 'libc6-dev', 'ethtool', 'iproute2', 'sip-tester'],
+    run: together,
+  },
 };
 
 const [name = '', ...args] = process.argv.slice(2);

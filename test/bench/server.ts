@@ -12,3 +12,5 @@ export interface Server extends AsyncDisposable {
 
 /** Who is called. */
 export const callee = 'callee';
+/** Who is called where a call stays. */
+export const standing = 'standing';
