@@ -37,9 +37,8 @@ export class MediaLeg implements Learner, PortOwner {
   offered: readonly (PortPair | undefined)[] = none;
   /** True where the side's last SDP sends or receives nothing both ways on any stream. */
   held = false;
-  /** Streams on which the side has offered RTCP beside RTP, and those on which it takes nothing else (RFC 8858). */
+  /** Streams on which the side's last offer has RTCP beside RTP. */
   muxOffered: readonly number[] = none;
-  muxOnly: readonly number[] = none;
   #ice: IceCredentials | undefined;
   /** The side's own user fragment; a new one begins ICE anew (RFC 8839 4.4.1.1.1). */
   #iceUfrag: string | undefined;

@@ -94,9 +94,12 @@ export class PortPair {
   /** What arrives here leaves from `other`; undefined for nowhere. */
   sendVia(other: PortPair | undefined): void {
     const { forwarder } = this.#context;
+    const joins = other?.muxes === true;
+    forwarder.split(this.rtp, this.muxes && other && !joins ? other.rtcp : -1);
     forwarder.link(this.rtp, other?.rtp ?? -1);
-    forwarder.link(this.rtcp, (other?.muxes ? other.rtp : other?.rtcp) ?? -1);
-    forwarder.split(this.rtp, this.muxes && other && !other.muxes ? other.rtcp : -1);
+    // RTCP alone goes over to the port of RTP: a handshake for keys of its own would spoil the one that runs there.
+    forwarder.split(this.rtcp, joins ? other.rtp : -1);
+    forwarder.link(this.rtcp, joins ? -1 : (other?.rtcp ?? -1));
   }
 
   /** The side was told these credentials; with `checked` it makes checks of its own and nothing else is believed. */

@@ -1,5 +1,5 @@
 import { bundleHeads } from '../sdp/bundle.ts';
-import { iceUfragOf, type MediaSection, type SessionDescription } from '../sdp/session-description.ts';
+import { iceUfragOf, type SessionDescription } from '../sdp/session-description.ts';
 import { codecName } from './codec-name.ts';
 import type { DtmfDigit } from './dtmf/dtmf-digit.ts';
 import type {
@@ -16,6 +16,7 @@ import type { MediaLog } from './media-log.ts';
 import { OpenOffers } from './open-offers.ts';
 import { PortPair } from './port-pair.ts';
 import { readDescription } from './read-description.ts';
+import { agreeOnRtcp, noteRtcpOffer } from './rtcp-mux.ts';
 import type { Listened, SilenceWatch } from './silence-watch.ts';
 import { isActive, isHeld, remoteOf, type StreamRemote } from './stream-remote.ts';
 import { summarize } from './summarize.ts';
@@ -131,7 +132,7 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
     this.#context.forwarder.deliver();
     this.#context.silence.touch(this);
     const { keepOrigin } = this.#context;
-    return writeDescription(description, receiver, heads, facingReceiver.advertisedAddress, keepOrigin);
+    return writeDescription(description, kind, receiver, heads, facingReceiver.advertisedAddress, keepOrigin);
   }
 
   rollBack(branch: string, party: Party): void {
@@ -358,34 +359,6 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
       }
     }
   }
-}
-
-/** Who offers RTCP beside RTP; whether it comes so, the answer says (RFC 5761 5.1.1). */
-function noteRtcpOffer(description: SessionDescription, sender: MediaLeg): void {
-  const { media } = description;
-  sender.muxOffered = indexesOf(media, (section) => section.rtcpMux || section.rtcpMuxOnly);
-  sender.muxOnly = indexesOf(media, (section) => section.rtcpMuxOnly);
-}
-
-/** One and the same where there are none: most calls remember no more. */
-function indexesOf(
-  media: readonly MediaSection[],
-  test: (section: MediaSection) => boolean,
-): readonly number[] {
-  return media.some(test) ? media.flatMap((section, index) => (test(section) ? [index] : [])) : noIndexes;
-}
-
-const noIndexes: readonly number[] = [];
-
-/** The answer of `sender` decides for both sides, but for one that takes RTCP on one port alone. */
-function agreeOnRtcp(description: SessionDescription, sender: MediaLeg, receiver: MediaLeg): void {
-  description.media.forEach((section, index) => {
-    const both = section.rtcpMux && receiver.muxOffered.includes(index);
-    const mine = sender.pairs[index];
-    const theirs = receiver.pairs[index];
-    if (mine) mine.muxes = both;
-    if (theirs) theirs.muxes = both || receiver.muxOnly.includes(index);
-  });
 }
 
 /** ICE is between us and each side by itself: offered on where it was offered, answered where it was asked for. */

@@ -108,8 +108,8 @@ function mediaLine(text: string, line: SdpLine): Mutable<MediaSection> {
     direction: undefined,
     detours: [],
     rtcp: undefined,
-    rtcpMux: false,
-    rtcpMuxOnly: false,
+    rtcpMux: [],
+    rtcpMuxOnly: [],
     mid: undefined,
     iceUfrag: undefined,
     rtpMaps: new Map(),
@@ -212,14 +212,14 @@ function attribute(
       level.direction = name;
       break;
     case 'rtcp-mux':
-      if (section) section.rtcpMux = true;
+      section?.rtcpMux.push(line);
       break;
     case 'rtcp':
       if (section && !section.rtcp) section.rtcp = rtcp(text, line);
       else level.detours.push(line);
       break;
     case 'rtcp-mux-only':
-      if (section) section.rtcpMuxOnly = true;
+      section?.rtcpMuxOnly.push(line);
       break;
     case 'mid':
       if (section) section.mid ??= text.slice(colon + 1, line.end).trim();

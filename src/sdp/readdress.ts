@@ -5,6 +5,14 @@ import { applySplices, type Splice } from './splice.ts';
 /** The port written into a section; `untouched` leaves the whole section as it came. */
 export type SectionPort = number | 'untouched';
 
+/** How a section has RTCP, as the reader is told. */
+export interface RtcpForm {
+  /** `a=rtcp-mux` stands there. */
+  readonly beside: boolean;
+  /** There is no port of its own to fall back to. */
+  readonly alone: boolean;
+}
+
 /** What is written beside the addresses. */
 export interface Additions {
   /** The line o= stays as it came. */
@@ -13,6 +21,8 @@ export interface Additions {
   readonly session?: readonly string[] | undefined;
   /** The same by section. */
   readonly sections?: readonly (readonly string[])[] | undefined;
+  /** By section; where nothing is said it has RTCP as it came. */
+  readonly rtcp?: readonly (RtcpForm | undefined)[] | undefined;
 }
 
 /**
@@ -61,10 +71,14 @@ export function readdress(
     splices.push({ start: section.portStart, end: section.portEnd, text: String(port) });
     for (const span of section.connections) write(span);
     for (const line of section.detours) splices.push({ start: line.start, end: line.next, text: '' });
+    const form = additions.rtcp?.[index];
+    // That it takes nothing else is no word of ours: who reads it and cannot do so may have two ports.
+    const unsaid = form && [...(form.beside ? [] : section.rtcpMux), ...section.rtcpMuxOnly];
+    for (const line of unsaid ?? []) splices.push({ start: line.start, end: line.next, text: '' });
     if (!section.rtcp) return;
     const { rtcp } = section;
     if (port !== 0) {
-      const together = rtcp.port === section.port;
+      const together = form ? form.alone : rtcp.port === section.port;
       splices.push({ start: rtcp.portStart, end: rtcp.portEnd, text: String(together ? port : port + 1) });
     }
     if (rtcp.address) write(rtcp.address);

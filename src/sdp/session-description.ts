@@ -49,9 +49,10 @@ export interface MediaSection extends SdpLevel {
   readonly portEnd: number;
   readonly proto: string;
   readonly rtcp: RtcpAttribute | undefined;
-  readonly rtcpMux: boolean;
-  /** RTCP is taken on the RTP port alone (RFC 8858). */
-  readonly rtcpMuxOnly: boolean;
+  /** Its lines `a=rtcp-mux`: RTCP beside RTP on one port (RFC 5761). */
+  readonly rtcpMux: readonly SdpLine[];
+  /** Its lines `a=rtcp-mux-only`: there alone (RFC 8858). */
+  readonly rtcpMuxOnly: readonly SdpLine[];
   /** Its name in groups (RFC 5888). */
   readonly mid: string | undefined;
   /** Encoding names and clock rates by payload type, as far as they are told (RFC 8866 6.6). */

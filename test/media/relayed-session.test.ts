@@ -146,7 +146,7 @@ describe('a session of the media relay', () => {
     assert.equal(relay.stats.portsInUse, 0);
   });
 
-  it('carries RTCP on the RTP port where both want it, and on the odd port where the answer refuses', async (t) => {
+  it('carries RTCP on the RTP port where both want it, and between it and the odd port where the answer refuses', async (t) => {
     const { rewrite, relay } = await setUp(t);
     const caller = await Phone.open(t);
     const callee = await Phone.open(t);
@@ -165,7 +165,9 @@ describe('a session of the media relay', () => {
     rewrite('answer', 'callee', 'b', sdp('127.0.0.1', callee.port));
     await relay.flush();
     await callee.send(rtcp('apart'), portsOf(offer)[0]! + 1);
-    assert.deepEqual((await callersRtcp.next()).payload, rtcp('apart'));
+    const arrived = await caller.next();
+    assert.deepEqual([arrived.payload, arrived.source.port], [rtcp('apart'), portsOf(answer)[0]!]);
+    assert.equal(callersRtcp.unread, 0);
   });
 
   it('carries T.38, whose packets look like nothing else', async (t) => {

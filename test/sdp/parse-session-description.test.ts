@@ -16,9 +16,14 @@ describe('reading a session description', () => {
     assert.equal(description.origin.address, '10.0.0.5');
     assert.ok(audio && video);
     assert.deepEqual(
-      [audio.media, audio.port, audio.portCount, audio.proto, audio.rtcpMux, video.rtcpMux],
-      ['audio', 49_170, 2, 'RTP/AVP', true, false],
+      [audio.media, audio.port, audio.portCount, audio.proto],
+      ['audio', 49_170, 2, 'RTP/AVP'],
     );
+    assert.deepEqual(
+      audio.rtcpMux.map(({ start, end }) => description.text.slice(start, end)),
+      ['a=rtcp-mux'],
+    );
+    assert.deepEqual([audio.rtcpMuxOnly, video.rtcpMux], [[], []]);
     assert.equal(description.text.slice(audio.portStart, audio.portEnd), '49170/2');
     assert.equal(audio.rtcp?.port, 53_020);
     assert.equal(audio.rtcp.address?.address, '10.0.0.6');

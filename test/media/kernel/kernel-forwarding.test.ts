@@ -105,6 +105,30 @@ for (const forwarder of kernelKinds) {
       await settleRtcp(call);
     });
 
+    it('keeps RTP where RTCP is beside it on one side alone, and leaves RTCP to the sockets', async (t) => {
+      const { relay } = await kernelRelay(t, forwarder);
+      // Encrypted: nobody reads it, but it has to change ports.
+      const call = await kernelCall(network, relay, { proto: 'RTP/SAVP', callerAttributes: ['rtcp-mux'] });
+      const { caller, callee } = call;
+      await call.settle();
+      for (let round = 0; round < 20; round++) {
+        await bothWays(call, rtp('voice'));
+        const apart = await call.pass(caller, rtcp('report'));
+        assert.deepEqual(
+          [apart.payload, apart.destinationPort, apart.sourcePort, sentBySocket(apart)],
+          [rtcp('report'), callee.at.port + 1, callee.relay.port + 1, true],
+        );
+        const beside = await call.pass(callee, rtcp('report'), {
+          sourcePort: callee.at.port + 1,
+          destinationPort: callee.relay.port + 1,
+        });
+        assert.deepEqual(
+          [beside.payload, beside.destinationPort, beside.sourcePort, sentBySocket(beside)],
+          [rtcp('report'), caller.at.port, caller.relay.port, true],
+        );
+      }
+    });
+
     it('leaves RTCP with reports to the socket, where they are read', async (t) => {
       const { relay } = await kernelRelay(t, forwarder);
       const call = await kernelCall(network, relay);
