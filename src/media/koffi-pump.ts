@@ -9,6 +9,7 @@ import { isRtcp, latchBit, mayLearn, reaimed } from './latch.ts';
 import { RtpStatistics } from './rtp-statistics.ts';
 import { counter, maxSlots, remoteOffset, type SlotTable, slotBytes } from './slot-table.ts';
 import { eraseSockaddr, readSockaddr, sockaddrBytes, writeSockaddr } from './sockaddr.ts';
+import { SocketGuard } from './socket-guard.ts';
 import { rankOf, takesOver } from './source-rank.ts';
 import { quality } from './stream-quality.ts';
 import { answerStun, type IceCredentials, isStun } from './stun.ts';
@@ -39,6 +40,8 @@ const idleWaitMs = 1000;
 const busyPackets = 10_000;
 const napUs = 500;
 const rateWindowMs = 50;
+/** Every so many strangers it is asked whether their socket can do without them. */
+const strangersPerGuard = 64;
 /** More sockets than this with packets at once: the thread was kept from the processor and has to catch up. */
 const manyReady = 64;
 
@@ -64,6 +67,7 @@ export class KoffiPump implements Pump {
   readonly #ice = new Map<number, IceCredentials>();
   readonly #statistics: RtpStatistics;
   readonly #tap: PacketTap;
+  readonly #guard: SocketGuard;
   readonly #arenaBytes: Uint8Array;
   readonly #flags: Uint8Array = new Uint8Array(maxSlots);
   readonly #expected = new ExpectedSources();
@@ -91,6 +95,7 @@ export class KoffiPump implements Pump {
     this.#values = this.#table.values;
     this.#statistics = new RtpStatistics(this.#table);
     this.#tap = new PacketTap(table);
+    this.#guard = new SocketGuard(libc, table, kernel);
     this.#arenaBytes = new Uint8Array(this.#arena.buffer);
     this.#words = new Uint32Array(data.memory);
     this.#arenaAddress = libc.addressOf(new Uint8Array(this.#arena.buffer));
@@ -137,6 +142,7 @@ export class KoffiPump implements Pump {
         windowBegan = now;
         windowPackets = 0;
       }
+      this.#guard.work(now);
       if (kernel) waitMs = kernel.work(now) ? 0 : kernel.waitMs(now);
     }
   }
@@ -171,7 +177,7 @@ export class KoffiPump implements Pump {
     }
     if (!this.#fromRemote(slot)) {
       if (!mayLearn(this.#flags[slot]!, this.#packet[0]!) || !this.#takesOver(slot)) {
-        this.#values[at + counter.strangers]!++;
+        if (++this.#values[at + counter.strangers]! % strangersPerGuard === 0) this.#keepOut(slot, now);
         return true;
       }
       this.#learn(slot, now);
@@ -308,7 +314,16 @@ export class KoffiPump implements Pump {
     return true;
   }
 
+  /** Strangers come in numbers: where nobody can become the remote any more the kernel drops them by itself. */
+  #keepOut(slot: number, now: number): void {
+    const flags = this.#flags[slot]!;
+    if ((flags & latchBit.latched) === 0) return;
+    if ((flags & latchBit.learning) !== 0 && this.#ranks[slot] !== 3) return;
+    this.#guard.shut(slot, this.#fds[slot]!, this.#ice.has(slot), now);
+  }
+
   #learn(slot: number, now: number): void {
+    this.#guard.open(slot);
     this.#kernel?.withdrawAround(slot, (this.#flags[slot]! & latchBit.latched) === 0 ? 0 : now);
     const remote = (slot * slotBytes + remoteOffset) >> 2;
     const source = sourceAt >> 2;
@@ -340,6 +355,7 @@ export class KoffiPump implements Pump {
         this.#ice.delete(slot);
         this.#dscp?.opened(slot);
         this.#kernel?.opened(slot, command[3], command[4]);
+        this.#guard.adopt(fd);
         if (this.#watch(epollCtlAdd, fd, slot) < 0) this.#report(['lost', slot, errorName(this.#libc)]);
         break;
       }
@@ -351,6 +367,7 @@ export class KoffiPump implements Pump {
       case 'aim': {
         const [, slot, address, port, rtp, signalling, beside] = command;
         this.#kernel?.withdrawAround(slot);
+        this.#guard.open(slot);
         this.#ranks[slot] = 0;
         this.#expected.set(slot, address, port, signalling, beside);
         this.#flags[slot] = reaimed(this.#flags[slot]!, address !== '', rtp);
@@ -371,6 +388,7 @@ export class KoffiPump implements Pump {
       case 'ice': {
         const [, slot, ice, checked] = command;
         this.#kernel?.withdraw(slot);
+        this.#guard.open(slot);
         if (ice) this.#ice.set(slot, ice);
         else this.#ice.delete(slot);
         this.#flags[slot]! &= ~latchBit.checked;
@@ -396,6 +414,7 @@ export class KoffiPump implements Pump {
       case 'close': {
         const slot = command[1];
         this.#kernel?.withdrawAround(slot);
+        this.#guard.open(slot);
         this.#kernel?.closed(slot);
         this.#watch(epollCtlDel, this.#fds[slot]!, slot);
         this.#fds[slot] = -1;

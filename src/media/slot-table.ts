@@ -33,6 +33,8 @@ export const counter = {
   takenAside: 14,
   /** `packets` when the kernel's flow was last found to serve. */
   seenPackets: 15,
+  /** What of the count of the kernel's guard is in `strangers` already. Behind what headers tell. */
+  takenStrangers: 35,
 } as const;
 
 export interface SlotCounters {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
 import type {
   ForwarderKind,
@@ -39,6 +40,17 @@ async function until(relay: MediaRelay, isSo: () => boolean): Promise<void> {
     assert.ok(performance.now() < deadline, JSON.stringify(relay.stats));
     await relay.flush();
   }
+}
+
+/** What the kernel dropped at the socket that is bound to this port of the relay. */
+function dropsOf(port: number): number {
+  const [a, b, c, d] = relayAddress.split('.').map((byte) => Number(byte).toString(16).padStart(2, '0'));
+  const local = `${d}${c}${b}${a}:${port.toString(16).padStart(4, '0')}`.toUpperCase();
+  const line = readFileSync('/proc/net/udp', 'latin1')
+    .split('\n')
+    .find((entry) => entry.includes(` ${local} `));
+  assert.ok(line, `no socket is bound to ${local}`);
+  return Number(line.trim().split(/\s+/).at(-1));
 }
 
 /** A call whose caller tells `described` as his address and signals from `signalling`. */
@@ -177,6 +189,34 @@ for (const forwarder of kinds) {
       assert.deepEqual((await one.next()).payload, rtp('two'));
       await one.send(rtp('one again'), portsOf(answer)[0]!);
       assert.deepEqual((await two.next()).payload, rtp('one again'));
+    });
+
+    it('in numbers are dropped by the kernel and counted, until SDP names them', async (t) => {
+      const { session, relay, clock, caller, callee, callerPort, calleePort } = await victims(t, forwarder);
+      await caller.send(rtp('first'), callerPort);
+      await callee.next();
+      clock.advance(10_000);
+      await relay.flush();
+      const thief = await Phone.open(t, '127.0.0.66');
+      for (let n = 0; n < 20; n++) {
+        for (let m = 0; m < 10; m++) await thief.send(rtp('flood'), callerPort);
+        await relay.flush();
+      }
+      await until(relay, () => relay.stats.droppedStrangers === 200);
+      // The first of them are looked at. dgram can leave nothing to the kernel.
+      const dropped = dropsOf(callerPort);
+      if (forwarder === 'dgram') assert.equal(dropped, 0);
+      else assert.ok(dropped > 50, `${dropped} dropped by the kernel`);
+      await caller.send(rtp('still here'), callerPort);
+      assert.deepEqual((await callee.next()).payload, rtp('still here'));
+
+      session.rewrite(sdp('127.0.0.66', thief.port), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+      session.rewrite(sdp('127.0.0.1', callee.port), 'answer', 'callee', 'b', towardsCallee, towardsCaller);
+      await relay.flush();
+      await thief.send(rtp('moved'), callerPort);
+      assert.deepEqual((await callee.next()).payload, rtp('moved'));
+      await callee.send(rtp('welcome'), calleePort);
+      assert.deepEqual((await thief.next()).payload, rtp('welcome'));
     });
 
     it('in a flood over all ports change nothing: calls go on, memory stays', async (t) => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import type { MediaRelay, MediaSession, Party } from '../../src/media/media-contract.ts';
 import { parseSessionDescription } from '../../src/sdp/parse-session-description.ts';
+import type { ManualClock } from '../support/manual-clock.ts';
 import { bindingRequest } from './ice-client.ts';
 import {
   addressesOf,
@@ -20,16 +21,18 @@ for (const forwarder of kinds) {
   describe(`negotiated through the relay, by ${forwarder}:`, () => {
     async function setUp(t: TestContext): Promise<{
       relay: MediaRelay;
+      clock: ManualClock;
       session: MediaSession;
       caller: Phone;
       callee: Phone;
       rewrite: (kind: 'offer' | 'answer', from: Party, text: string) => string;
     }> {
-      const { relay } = await relayFor(t, { forwarder });
+      const { relay, clock } = await relayFor(t, { forwarder });
       const session = relay.createSession('session', { onSilence: () => {} });
       const [caller, callee] = [await Phone.open(t), await Phone.open(t)];
       return {
         relay,
+        clock,
         session,
         caller,
         callee,
@@ -120,7 +123,7 @@ for (const forwarder of kinds) {
     });
 
     it('an ICE client finds the relay, and nothing but its checks says where it is', async (t) => {
-      const { relay, session, callee, rewrite } = await setUp(t);
+      const { relay, clock, session, callee, rewrite } = await setUp(t);
       const ice = [
         'ice-ufrag:abcd',
         'ice-pwd:0123456789012345678901',
@@ -171,6 +174,20 @@ for (const forwarder of kinds) {
       assert.deepEqual((await client.next()).payload, rtp('back'));
       assert.equal(thief.unread, 0);
       assert.equal(session.snapshot()[0]?.droppedStrangers, 3);
+
+      // Strangers in numbers, whom the kernel keeps out: checks come through, and lead to where the client moved.
+      clock.advance(10_000);
+      for (let n = 0; n < 20; n++) {
+        for (let m = 0; m < 10; m++) await thief.send(rtp('flood'), toCaller!);
+        await relay.flush();
+      }
+      const moved = await Phone.open(t, '127.0.0.10');
+      await moved.send(bindingRequest(`${ufrag}:abcd`, password, true), toCaller!);
+      assert.equal((await moved.next()).payload.readUInt16BE(0), 0x0101);
+      await moved.send(rtp('elsewhere'), toCaller!);
+      assert.deepEqual((await callee.next()).payload, rtp('elsewhere'));
+      await callee.send(rtp('found'), toCallee!);
+      assert.deepEqual((await moved.next()).payload, rtp('found'));
 
       // An offer of the other side, such as hold, leaves ICE as it is.
       const hold = rewrite(

@@ -42,6 +42,8 @@ export const flowAt = {
   aside: 152,
   hasTransit: 156,
   dscp: 157,
+  /** Packets the other way were said to be too big for it. */
+  tooBig: 158,
 } as const;
 
 /** Instead of a DSCP: what the packet came with. */
@@ -53,7 +55,31 @@ export const flowFlag = {
   /** RTCP comes to the socket: its reports are read there, or it leaves by another port. */
   rtcpRead: 2,
   tracked: 4,
+  /** No flow: what comes to this port from another source is dropped. */
+  guard: 8,
+  /** The guard lets in what looks like STUN. */
+  stun: 16,
 } as const;
+
+/** In an owner the slot, above it as much of its generation as there is room for. */
+const slotBits = 15;
+
+/** Whose flow it is: tells a slot's owner of now from one before. */
+export function ownerOf(slot: number, generation: number): number {
+  return (slot | ((generation & 0x1ffff) << slotBits)) >>> 0;
+}
+
+export function slotOf(owner: number): number {
+  return owner & ((1 << slotBits) - 1);
+}
+
+export function put(view: DataView, at: number, bytes: Uint8Array): void {
+  new Uint8Array(view.buffer, view.byteOffset + at).set(bytes);
+}
+
+export function number64(view: DataView, at: number): number {
+  return view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000;
+}
 
 /**
  * What the addresses of a flow differ by from those of its key, as a sum for the Internet checksum (RFC 1071):

@@ -75,6 +75,11 @@ export class FlowPaths {
     }
   }
 
+  /** It may have changed without a word. */
+  doubt(path: FlowPath): void {
+    this.#doubtful.add(path);
+  }
+
   get inDoubt(): boolean {
     return this.#doubtful.size > 0;
   }

@@ -3,10 +3,23 @@ import { SlotLinks } from '../slot-links.ts';
 import { counter, maxSlots, remoteOffset, type SlotTable, slotBytes } from '../slot-table.ts';
 import { eraseSockaddr, sockaddrBytes, writeSockaddr } from '../sockaddr.ts';
 import { Bpf } from './bpf.ts';
-import { addressDifference, dscpKept, flowAt, flowBytes, flowFlag, keyAt, keyBytes } from './flow-layout.ts';
+import {
+  addressDifference,
+  dscpKept,
+  flowAt,
+  flowBytes,
+  flowFlag,
+  keyAt,
+  keyBytes,
+  number64,
+  ownerOf,
+  put,
+  slotOf,
+} from './flow-layout.ts';
 import { type FlowPath, FlowPaths, isRoutable } from './flow-paths.ts';
 import { handOverNumbers, handOverQuality, takeBackQuality } from './flow-quality.ts';
 import { KernelLinks, type KernelLinksOptions } from './kernel-links.ts';
+import { PortGuards } from './port-guards.ts';
 import { addressBytes } from './routes.ts';
 
 /** What the main thread opened for the forwarder: see kernel-source.ts. */
@@ -28,9 +41,6 @@ const firstRetryMs = 100;
 const maxRetries = 7;
 /** What was learned anew is not settled before this. */
 const unsettledMs = 1000;
-/** In a flow's owner the slot, above it as much of the generation as there is room for. */
-const slotBits = 15;
-const generationMask = 0x1ffff;
 
 /** One arena for all that the kernel reads and writes. */
 const keyStart = 0;
@@ -42,8 +52,8 @@ const arenaBytes = flowsStart + batch * flowBytes;
 
 /**
  * The flows that the kernel forwards: those of sockets of which both ends are known. A flow is an exact match, so
- * everything else goes on to arrive at the socket, which stays bound: a stranger, a new source inside the learning
- * window, a fragment. Before a socket's remote or its peer changes, its flows are withdrawn, and its packets come
+ * everything else goes on to arrive at the socket, which stays bound: a stranger, unless his kind floods the port, a
+ * new source inside the learning window, a fragment. Before a socket's remote or its peer changes, its flows are withdrawn, and its packets come
  * to the socket again. Lives in the media thread.
  */
 export class KernelFlows {
@@ -54,6 +64,7 @@ export class KernelFlows {
   readonly #bpf: Bpf;
   readonly #links: KernelLinks;
   readonly #paths: FlowPaths;
+  readonly #guards: PortGuards;
   readonly #arena: DataView = new DataView(new ArrayBuffer(arenaBytes));
   readonly #arenaAddress: number;
   readonly #keyView: DataView;
@@ -67,6 +78,8 @@ export class KernelFlows {
   readonly #pathsOut: (FlowPath | undefined)[] = [];
   /** For each slot that is carried: where its packets leave. */
   readonly #leaves = new SlotLinks();
+  /** For each slot that is carried: what its flow told last of packets that were too big. */
+  readonly #tooBig: Uint16Array = new Uint16Array(maxSlots);
   readonly #notBefore: Float64Array = new Float64Array(maxSlots);
   readonly #retries: Uint8Array = new Uint8Array(maxSlots);
   #nextHarvestAt = 0;
@@ -81,6 +94,7 @@ export class KernelFlows {
     this.#bpf = new Bpf(libc);
     this.#links = new KernelLinks(data, libc, say);
     this.#paths = new FlowPaths(libc, data.routesFd, data.changesFd, data.hook === 'xdp');
+    this.#guards = new PortGuards(data.mapFd, table, libc);
     this.#arenaAddress = libc.addressOf(new Uint8Array(this.#arena.buffer));
     this.#keyView = new DataView(this.#arena.buffer, keyStart, keyBytes);
     this.#flowView = new DataView(this.#arena.buffer, flowStart, flowBytes);
@@ -184,6 +198,15 @@ export class KernelFlows {
       this.withdraw(other);
   }
 
+  /** Only what comes from the slot's remote of now gets as far as its socket, and with `stun` what looks like that. */
+  shut(slot: number, stun: boolean): void {
+    this.#guards.shut(slot, this.#local(slot), this.#remote(slot), stun);
+  }
+
+  open(slot: number): void {
+    this.#guards.open(this.#local(slot));
+  }
+
   takeChanges(): void {
     this.#paths.takeChanges();
   }
@@ -251,7 +274,7 @@ export class KernelFlows {
     put(flow, flowAt.destination, addressBytes(newDestination, family));
     put(flow, flowAt.sourcePort, newSource.subarray(2, 4));
     put(flow, flowAt.destinationPort, newDestination.subarray(2, 4));
-    flow.setUint32(flowAt.owner, slot | (this.#generation(slot) << slotBits), true);
+    flow.setUint32(flowAt.owner, ownerOf(slot, this.#table.generation(slot)), true);
     flow.setUint32(flowAt.ifindex, route.ifindex, true);
     put(flow, flowAt.nextHop, route.nextHop);
     flow.setUint32(flowAt.addressDifference, addressDifference(key, flow), true);
@@ -267,6 +290,7 @@ export class KernelFlows {
     if (!this.#put(slot)) return false;
     this.#keys.set(new Uint8Array(this.#arena.buffer, keyStart, keyBytes), slot * keyBytes);
     this.carried[slot] = 1;
+    this.#tooBig[slot] = 0;
     this.#paths.use(outward);
     this.#paths.use(inward);
     this.#pathsOut[slot] = outward;
@@ -292,10 +316,6 @@ export class KernelFlows {
     return new Uint8Array(this.#locals.buffer, slot * sockaddrBytes, sockaddrBytes);
   }
 
-  #generation(slot: number): number {
-    return this.#table.values[this.#table.base(slot) + counter.generation]! & generationMask;
-  }
-
   /** Reads the next counters. */
   #harvest(): void {
     if (this.#harvestBegins) this.#setClock();
@@ -303,7 +323,11 @@ export class KernelFlows {
     this.#harvestBegins = false;
     for (let index = 0; index < read; index++) {
       const at = flowsStart + index * flowBytes;
-      if (!this.#count(at)) this.#reconsider(this.#arena.getUint32(at + flowAt.owner, true) & (maxSlots - 1));
+      const came = this.#count(at);
+      if (this.#isGuard(at)) continue;
+      const slot = slotOf(this.#arena.getUint32(at + flowAt.owner, true));
+      if (!came) this.#reconsider(slot);
+      this.#doubtTooBig(slot, this.#arena.getUint16(at + flowAt.tooBig, true));
     }
     if (done) this.#harvesting = false;
   }
@@ -332,15 +356,31 @@ export class KernelFlows {
       this.withdraw(slot);
   }
 
+  /** Routers said of packets to the slot's remote that they are too big: the kernel knows the way's MTU by now. */
+  #doubtTooBig(slot: number, times: number): void {
+    if (this.carried[slot] === 0 || times === this.#tooBig[slot]) return;
+    this.#tooBig[slot] = times;
+    const path = this.#pathsIn[slot];
+    if (path) this.#paths.doubt(path);
+  }
+
+  #isGuard(at: number): boolean {
+    return (this.#arena.getUint8(at + flowAt.flags) & flowFlag.guard) !== 0;
+  }
+
   /**
-   * Adds to the slot's counters what came since the last look at its flow, which lies at `at`. False where nothing
-   * came.
+   * Adds to the slot's counters what came since the last look at its flow, which lies at `at`, or its guard. False
+   * where nothing came.
    */
   #count(at: number): boolean {
     const arena = this.#arena;
+    if (this.#isGuard(at)) {
+      this.#guards.count(arena, at);
+      return true;
+    }
     const owner = arena.getUint32(at + flowAt.owner, true);
-    const slot = owner & (maxSlots - 1);
-    if (owner >>> slotBits !== this.#generation(slot)) return true;
+    const slot = slotOf(owner);
+    if (owner !== ownerOf(slot, this.#table.generation(slot))) return true;
     const { values } = this.#table;
     const base = this.#table.base(slot);
     const since = (count: number, taken: number): number => {
@@ -375,12 +415,4 @@ export class KernelFlows {
       last = done || read === 0;
     }
   }
-}
-
-function put(view: DataView, at: number, bytes: Uint8Array): void {
-  new Uint8Array(view.buffer, view.byteOffset + at).set(bytes);
-}
-
-function number64(view: DataView, at: number): number {
-  return view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000;
 }

@@ -2,7 +2,8 @@
  * Forwards the packets of settled media flows where they come in, before the kernel makes sockets of them.
  *
  * A packet that is not the exact match of a flow is not touched: it goes on to its socket. So do packets that
- * need more than new addresses: fragments, IP options, an expiring TTL, more bytes than the way out takes.
+ * need more than new addresses: fragments, IP options, an expiring TTL, more bytes than the way out takes. Alone
+ * for a port that strangers flood user space may have them dropped here, before they cost more.
  * "npm run build:bpf" turns this into programs.ts; nothing but clang is needed, hence no header is included.
  */
 
@@ -32,7 +33,7 @@ static long (*const bpf_redirect_neigh)(u32 ifindex, void *next_hop, int size, u
 
 enum { F_PSEUDO_HEADER = 1 << 4, F_KEEP_ZERO = 1 << 5 };
 enum { TCX_NEXT = -1, TCX_DROP = 2 };
-enum { XDP_PASS = 2, XDP_TX = 3 };
+enum { XDP_DROP = 1, XDP_PASS = 2, XDP_TX = 3 };
 
 /* struct __sk_buff */
 struct skb {
@@ -82,9 +83,11 @@ struct udp {
   u16 source, destination, length, checksum;
 };
 
-enum { TYPE_IPV4 = 0x0800, TYPE_IPV6 = 0x86dd, PROTOCOL_UDP = 17 };
+enum { TYPE_IPV4 = 0x0800, TYPE_IPV6 = 0x86dd, PROTOCOL_ICMP = 1, PROTOCOL_UDP = 17, PROTOCOL_ICMPV6 = 58 };
 /* Bytes up to the second one of the payload, which tells RTP and RTCP apart, and up to the end of RTP's header. */
 enum { UDP4 = 14 + 20, UDP6 = 14 + 40, READ4 = UDP4 + 8 + 2, READ6 = UDP6 + 8 + 2, RTP = 12 };
+/* ICMP has eight bytes and then the beginning of the packet that it is about, here up to its ports. */
+enum { QUOTED4 = UDP4 + 8, QUOTED6 = UDP6 + 8, QUOTING4 = QUOTED4 + 20 + 4, QUOTING6 = QUOTED6 + 40 + 4 };
 
 /* ---- What user space writes: src/media/kernel/flow-layout.ts ---- */
 
@@ -126,7 +129,8 @@ struct flow {
   u8 has_transit;
   /* Six bits to leave with; more than that for those that the packet came with. */
   u8 dscp;
-  u16 unused;
+  /* Packets that go the other way were said to be too big for it. */
+  u16 too_big;
 };
 
 enum { DSCP_KEPT = 64 };
@@ -138,6 +142,13 @@ enum {
   F_RTCP_READ = 2,
   /* All packets are of one source at a time, whose numbers and time stamps tell something. */
   F_TRACKED = 4,
+  /*
+   * No flow but a guard: its key has no source. What comes to that address and port from another source than the
+   * guard's is dropped and counted in `packets`. No packet is short enough to be forwarded by it.
+   */
+  F_GUARD = 8,
+  /* The guard lets in what looks like STUN. */
+  F_STUN = 16,
 };
 
 /* A name for the loader to find: it puts the descriptor of the map in the place of each reference. */
@@ -183,9 +194,52 @@ INLINE u32 read_key(struct key *key, void *data, int six) {
   return length;
 }
 
-INLINE struct flow *find(struct key *key, u32 length) {
-  struct flow *flow = bpf_map_lookup_elem(&flows, key);
-  return flow && length <= flow->max_length ? flow : 0;
+/* True for a packet, of no flow, from whom user space wants to hear nothing more. */
+INLINE int is_unwanted(struct key *key, struct key *guarded, struct udp *udp) {
+  u8 *payload = (u8 *)(udp + 1);
+  __builtin_memcpy(guarded->destination, key->destination, sizeof key->destination);
+  guarded->destination_port = key->destination_port;
+  guarded->family = key->family;
+  struct flow *guard = bpf_map_lookup_elem(&flows, guarded);
+  if (!guard || !(guard->flags & F_GUARD)) return 0;
+  u32 different = key->source_port ^ guard->source_port;
+  for (int i = 0; i < 4; i++) different |= key->source[i] ^ guard->source[i];
+  if (different == 0 || ((guard->flags & F_STUN) && payload[0] < 4)) return 0;
+  __sync_fetch_and_add(&guard->packets, 1);
+  return 1;
+}
+
+INLINE int is_icmp(void *data, int six) {
+  if (six) return ((struct ipv6 *)ip_of(data))->next_header == PROTOCOL_ICMPV6;
+  return ((struct ipv4 *)ip_of(data))->version == 0x45 && ((struct ipv4 *)ip_of(data))->protocol == PROTOCOL_ICMP;
+}
+
+/*
+ * A packet of ours was too big for its way (RFC 1191, RFC 8201): the kernel remembers that, and user space is told
+ * to ask, by the flow that comes from where that packet went.
+ */
+INLINE void note_too_big(void *data, void *end, int six) {
+  struct key key = {};
+  u8 *icmp = data + (six ? UDP6 : UDP4);
+  u16 *ports = data + (six ? QUOTING6 : QUOTING4) - 4;
+  if ((void *)(ports + 2) > end) return;
+  if (six) {
+    struct ipv6 *sent = data + QUOTED6;
+    if (icmp[0] != 2 || sent->next_header != PROTOCOL_UDP) return;
+    key.family = AF_INET6;
+    __builtin_memcpy(key.source, sent->destination, 16);
+    __builtin_memcpy(key.destination, sent->source, 16);
+  } else {
+    struct ipv4 *sent = data + QUOTED4;
+    if (icmp[0] != 3 || icmp[1] != 4 || sent->version != 0x45 || sent->protocol != PROTOCOL_UDP) return;
+    key.family = AF_INET;
+    key.source[0] = sent->destination;
+    key.destination[0] = sent->source;
+  }
+  key.source_port = ports[1];
+  key.destination_port = ports[0];
+  struct flow *flow = bpf_map_lookup_elem(&flows, &key);
+  if (flow) flow->too_big++;
 }
 
 /* RFC 5761 4: packet types of RTCP on the port of RTP. */
@@ -322,6 +376,7 @@ INLINE int forward_tcx(struct skb *skb, int six) {
   const u32 readable = six ? READ6 : READ4;
   const u32 checksum_at = (six ? UDP6 : UDP4) + 6;
   struct key key = {};
+  struct key guarded = {};
   struct next_hop next_hop = {};
 
   if (!pull(skb, readable - 2 + RTP) && !pull(skb, readable)) return TCX_NEXT;
@@ -329,11 +384,16 @@ INLINE int forward_tcx(struct skb *skb, int six) {
   void *end = (void *)(long)skb->data_end;
   if (data + readable > end) return TCX_NEXT;
   if (((struct ethernet *)data)->type != net16(six ? TYPE_IPV6 : TYPE_IPV4)) return TCX_NEXT;
+  if (is_icmp(data, six)) {
+    if (pull(skb, six ? QUOTING6 : QUOTING4)) note_too_big((void *)(long)skb->data, (void *)(long)skb->data_end, six);
+    return TCX_NEXT;
+  }
   u32 length = read_key(&key, data, six);
   if (length == 0 || length + sizeof(struct ethernet) > skb->length) return TCX_NEXT;
-  struct flow *flow = find(&key, length);
+  struct flow *flow = bpf_map_lookup_elem(&flows, &key);
   struct udp *udp = udp_of(data, six);
-  if (!flow || is_wanted(flow, udp)) return TCX_NEXT;
+  if (!flow) return is_unwanted(&key, &guarded, udp) ? TCX_DROP : TCX_NEXT;
+  if (length > flow->max_length || is_wanted(flow, udp)) return TCX_NEXT;
   count(flow, udp, end);
 
   if (udp->checksum == pseudo_header(&key, udp->length)) {
@@ -371,15 +431,22 @@ INLINE int forward_xdp(struct xdp *xdp, void *data, void *end, int six) {
   struct ethernet *ethernet = data;
   struct udp *udp = udp_of(data, six);
   struct key key = {};
+  struct key guarded = {};
 
   /*
-   * Whether the frame is as long as its header says cannot be asked here without CAP_PERFMON: one that was cut
-   * short goes on to be dropped by its receiver.
+   * Whether the frame is as long as its header says cannot be asked here: without CAP_PERFMON the verifier adds no
+   * number of a packet to a pointer into it, and the helper that tells the length came with kernel 5.18. A frame
+   * that was cut short goes on to be dropped by its receiver.
    */
+  if (is_icmp(data, six)) {
+    note_too_big(data, end, six);
+    return XDP_PASS;
+  }
   u32 length = read_key(&key, data, six);
   if (length == 0) return XDP_PASS;
-  struct flow *flow = find(&key, length);
-  if (!flow || is_wanted(flow, udp)) return XDP_PASS;
+  struct flow *flow = bpf_map_lookup_elem(&flows, &key);
+  if (!flow) return is_unwanted(&key, &guarded, udp) ? XDP_DROP : XDP_PASS;
+  if (length > flow->max_length || is_wanted(flow, udp)) return XDP_PASS;
   if (udp->checksum) {
     /*
      * A packet from the same machine may carry the sum of its pseudo-header, for a card to make a checksum of.
