@@ -57,8 +57,8 @@ export async function pollNotices(
       imds?.close();
       imds = undefined;
     }
-    const pace = context.pollIntervalMs ?? INTERVAL_MS;
-    const waitMs = failures === 0 ? pace : Math.max(pace, Math.min(MAX_INTERVAL_MS, pace * 2 ** failures));
+    // Not at the pace that a person sets for addresses: an hour's would be longer than the notice.
+    const waitMs = Math.min(MAX_INTERVAL_MS, INTERVAL_MS * 2 ** failures);
     await delay(clock, waitMs * (0.9 + 0.2 * Math.random()), signal);
   }
   imds?.close();

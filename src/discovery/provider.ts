@@ -21,7 +21,10 @@ export interface DiscoveryContext {
   readonly clock: Clock;
   readonly log: DiscoveryLog;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** How often to ask the cloud for changes and notices, where a person says so; else at the cloud's own pace. */
+  /**
+   * How often to ask the cloud for changes, where a person says so; else at the cloud's own pace. Notices are always
+   * asked for at the cloud's own: they are worth nothing when they come late.
+   */
   readonly pollIntervalMs?: number | undefined;
   /** The `static:` section of the configuration; only the static provider reads it. */
   readonly configuration: unknown;

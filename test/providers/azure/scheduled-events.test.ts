@@ -5,6 +5,7 @@ import type { Notice } from '../../../src/discovery/notice.ts';
 import { type FakeAzure, startFakeAzure } from '../../support/fake-azure.ts';
 import { azureDocuments, type ScheduledEventsDocument } from '../../support/fake-azure-document.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
+import { PollingClock } from '../../support/polling-clock.ts';
 import { contextOf, fixture, type LoggedContext } from './surroundings.ts';
 
 const MACHINE = {
@@ -207,6 +208,31 @@ test('a service that fails is told of once, changes nothing, and is told of when
       ['info', 'scheduled events are told again'],
     ],
   );
+});
+
+test('events are looked for once a second, whatever a person sets for addresses', async (t) => {
+  await using imds = await startFakeAzure({ documents: azureDocuments(MACHINE) });
+  const clock = new PollingClock(900, [2000, 150_000]);
+  const abort = new AbortController();
+  t.after(() => abort.abort());
+  const context = { ...contextOf(imds, { clock }), pollIntervalMs: 60_000 };
+  const notices: Notice[] = [];
+  azure.watchNotices!(context, (notice) => notices.push(notice), abort.signal);
+  await clock.nextWait();
+  imds.documents = {
+    ...imds.documents,
+    scheduledevents: { DocumentIncarnation: 2, Events: [event({ EventType: 'Preempt' })] },
+  };
+  const before = clock.uptime();
+  await clock.passWait();
+  assert.deepEqual(
+    notices.map(({ kind }) => kind),
+    ['termination'],
+  );
+  assert.ok(clock.uptime() - before <= 1100, `${clock.uptime() - before} ms`);
+  imds.fault = () => ({ status: 200, body: '<html>' });
+  await clock.passWait();
+  assert.ok(clock.lastWaitMs >= 4500 && clock.lastWaitMs <= 5500, `${clock.lastWaitMs} ms where it fails`);
 });
 
 test('the first answer may take two minutes', async () => {
