@@ -109,6 +109,13 @@ export class Agent {
         identity,
         { unreadable: unreadableSdp, silence: silentCalls, path: mediaPath },
         this.#tapsOf(relay, live.current),
+        (callId, reason) =>
+          this.#limit.line('agent.unrelayed', (suppressed) =>
+            log.warn(
+              { callId, reason, suppressed },
+              'a description passes as it came: its media is not relayed',
+            ),
+          ),
       );
     this.#media = media;
     const calls = media ? undefined : new CallCount(clock);

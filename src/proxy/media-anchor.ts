@@ -42,6 +42,8 @@ export class MediaAnchor implements CallsInProgress {
   readonly policy: MediaPolicy;
   /** Undefined where nobody records or listens. */
   readonly taps: CallTaps | undefined;
+  /** Told of what passes unrelayed, where the policy lets it: the call, and why. */
+  readonly unrelayed: (callId: string, reason: string) => void;
   readonly #relay: MediaRelay;
   readonly #identity: Identity;
   /** By Call-ID, the caller's tag and the pass. */
@@ -55,11 +57,13 @@ export class MediaAnchor implements CallsInProgress {
     identity: Identity,
     policy: MediaPolicy = defaultMediaPolicy,
     taps?: CallTaps,
+    unrelayed: (callId: string, reason: string) => void = () => {},
   ) {
     this.#relay = relay;
     this.#identity = identity;
     this.policy = policy;
     this.taps = taps;
+    this.unrelayed = unrelayed;
   }
 
   /** Whose transactions carry a BYE of ours; to be set before the first message. */

@@ -8,7 +8,7 @@ import type { Message } from '../sip/message/message.ts';
 import type { CallParties } from './call-taps.ts';
 import type { DialogEnds } from './dialog-ends.ts';
 import type { HopSide, MediaAnchor } from './media-anchor.ts';
-import { replaceSessionBody, type SessionBody, sessionBodyOf } from './session-body.ts';
+import { replaceDescriptions, type SessionBody, sessionBodyOf } from './session-body.ts';
 
 /** The media of one call, from its first offer to its BYE. */
 export interface AnchoredCall {
@@ -48,7 +48,7 @@ export class MediaExchange {
   readonly #party: Party;
   /** The callee's tag; undefined while there is no dialog. */
   readonly #calleeTag: string | undefined;
-  readonly #description: SessionBody | undefined;
+  readonly #body: SessionBody | undefined;
   /** By branch: early answers by tag, and whose was the last one. */
   readonly #early = new Map<string, { last: string; answers: Map<string, () => unknown> }>();
   /** The branch that an offer of this request went to, inside a dialog. */
@@ -69,7 +69,7 @@ export class MediaExchange {
     this.#party = party;
     this.#calleeTag = calleeTag;
     this.initial = calleeTag === undefined;
-    this.#description = sessionBodyOf(request);
+    this.#body = sessionBodyOf(request);
   }
 
   /**
@@ -77,8 +77,9 @@ export class MediaExchange {
    * call cannot be anchored: nothing was sent yet.
    */
   requestBody(transactionBranch: string, sender: HopSide, receiver: HopSide): string | undefined {
-    const description = this.#description;
+    const description = this.#body;
     if (!description) return undefined;
+    if (!describesSession(description)) return this.#aside(this.request, description, sender, receiver);
     const call = this.#anchor.find(this.#key) ?? this.#anchor.open(this.#key, this);
     const branch = this.initial ? transactionBranch : this.#branchOf(call, transactionBranch);
     if (branch === undefined) return this.#refused(this.request, description, receiver);
@@ -108,15 +109,16 @@ export class MediaExchange {
   ): string | undefined {
     const { status } = response;
     if (status === 100) return undefined;
-    const description = sessionBodyOf(response);
+    const described = sessionBodyOf(response);
     // RFC 3261 21.4.26: what a 488 describes is not media to send to, and its addresses are nobody's business.
-    if (status >= 300) return description && this.#refused(response, description, receiver);
+    if (status >= 300) return described && this.#refused(response, described, receiver);
+    const description = describesSession(described) ? described : undefined;
     const tag = this.#calleeTag ?? response.toTag ?? '';
     let call = this.#anchor.find(this.#key);
     if (!call && description) call = this.#anchor.open(this.#key, this);
     if (!call) {
       if (status >= 200) this.#anchor.forget(this.#key, this);
-      return undefined;
+      return described && this.#aside(response, described, sender, receiver);
     }
     if (this.initial && call.branches.size < maxDialogs) call.branches.set(ownText(tag), transactionBranch);
     const branch =
@@ -124,7 +126,7 @@ export class MediaExchange {
     let body: string | undefined;
     if (description && branch === undefined) body = this.#refused(response, description, receiver);
     else if (description && branch !== undefined) {
-      const kind = this.#description ? 'answer' : 'offer';
+      const kind = describesSession(this.#body) ? 'answer' : 'offer';
       const anchored = call;
       const answer = (): string | undefined =>
         this.#rewrite(anchored, response, description, kind, other(this.#party), branch, sender, receiver);
@@ -136,7 +138,7 @@ export class MediaExchange {
     }
     if (status >= 200) this.#early.clear();
     if (status >= 200 && branch !== undefined) this.#settle(call, branch, tag);
-    return body;
+    return described && !description ? this.#aside(response, described, sender, receiver) : body;
   }
 
   /** What an early answer said is kept until the call is answered: the 2xx need not say it again (RFC 6337 2.2). */
@@ -208,10 +210,14 @@ export class MediaExchange {
       else call.offers.delete(branch);
       return undefined;
     }
+    const passes = this.#anchor.policy.unreadable === 'pass';
+    const preferred = where.session.at(-1);
     try {
-      if (where.problem !== undefined) throw new MediaError('media.sdp-unusable', where.problem);
+      // What can be read is relayed, even where more passes as it is.
+      if (!preferred || (where.problem !== undefined && !passes))
+        throw new MediaError('media.sdp-unusable', where.problem ?? 'No session is described.');
       const written = call.session.rewrite(
-        body.slice(where.start, where.end),
+        body.slice(preferred.start, preferred.end),
         kind,
         from,
         branch,
@@ -220,11 +226,15 @@ export class MediaExchange {
       );
       if (kind === 'offer') call.offers.set(branch, from);
       else call.offers.delete(branch);
-      return replaceSessionBody(body, where, written);
+      if (where.problem !== undefined) this.#anchor.unrelayed(message.callId, where.problem);
+      // Whichever of several alternatives is read: it leads to us.
+      return replaceDescriptions(body, where, (part) =>
+        where.aside.includes(part) ? this.#switchedOff(body.slice(part.start, part.end), receiver) : written,
+      );
     } catch (error) {
-      const passes = this.#anchor.policy.unreadable === 'pass';
-      if (passes && error instanceof MediaError && passable.has(error.code)) return undefined;
-      throw error;
+      if (!passes || !(error instanceof MediaError) || !passable.has(error.code)) throw error;
+      this.#anchor.unrelayed(message.callId, error.message);
+      return undefined;
     }
   }
 
@@ -257,20 +267,36 @@ export class MediaExchange {
     for (const [lost, direct] of call.direct) if (!direct) call.session.dropBranch(lost);
   }
 
-  /** A description that has to be passed on, while this call has no media for it. */
+  /** Descriptions that have to be passed on, while this call has no media for them. */
   #refused(message: Message, where: SessionBody, receiver: HopSide): string {
     const { body } = message;
     // What cannot be read cannot be switched off: it goes no further.
     if (where.problem !== undefined) return '';
+    return replaceDescriptions(body, where, ({ start, end }) =>
+      this.#switchedOff(body.slice(start, end), receiver),
+    );
+  }
+
+  /** No session of this call: what it describes is none that we relay, and leads nowhere. */
+  #aside(message: Message, where: SessionBody, sender: HopSide, receiver: HopSide): string | undefined {
+    const direct = this.#anchor.goesDirect(this.request, sender, receiver);
+    return direct ? undefined : this.#refused(message, where, receiver);
+  }
+
+  #switchedOff(description: string, receiver: HopSide): string {
     try {
-      const description = parseSessionDescription(body.slice(where.start, where.end));
       const { advertisedAddress } = this.#anchor.identityOf(receiver);
-      return replaceSessionBody(body, where, refuseStreams(description, advertisedAddress));
+      return refuseStreams(parseSessionDescription(description), advertisedAddress);
     } catch (error) {
       if (error instanceof SdpError) return '';
       throw error;
     }
   }
+}
+
+/** True where there is an offer or an answer, or may be one. */
+function describesSession(body: SessionBody | undefined): boolean {
+  return body !== undefined && (body.session.length > 0 || body.problem !== undefined);
 }
 
 function other(party: Party): Party {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { replaceSessionBody, sessionBodyOf } from '../../src/proxy/session-body.ts';
+import { replaceDescriptions, sessionBodyOf } from '../../src/proxy/session-body.ts';
 import { type Message, parseMessage } from '../../src/sip/message/message.ts';
 import { requestText } from '../support/sip-text.ts';
 
@@ -9,7 +9,14 @@ const message = (contentType: string, body: string, headers: string[] = []): Mes
   parseMessage(requestText({ contentType, body, headers }))!;
 const found = (contentType: string, body: string, headers: string[] = []): string | undefined => {
   const where = sessionBodyOf(message(contentType, body, headers));
-  return where && (where.problem ?? body.slice(where.start, where.end));
+  if (!where) return undefined;
+  const { session, aside, problem } = where;
+  const texts = (list: typeof session): string[] => list.map(({ start, end }) => body.slice(start, end));
+  return [
+    ...texts(session),
+    ...texts(aside).map((text) => `aside ${text}`),
+    ...(problem ? [problem] : []),
+  ].join(' | ');
 };
 /** Parts of a multipart body, each its headers and its content. */
 const parts = (...list: readonly string[]): string =>
@@ -23,6 +30,10 @@ const nested = (levels: number, level = 1): string =>
       ? sdpPart
       : `Content-Type: multipart/mixed;boundary=b${level + 1}\r\n\r\n${nested(levels, level + 1)}`
   }\r\n--b${level}--`;
+const several =
+  'The body has several session descriptions, and nothing says which of them counts (RFC 5621).';
+const sealed =
+  'A part of the body is encrypted or signed: nobody on the way can read, or may change, what it describes.';
 const text = 'Content-Type: text/plain\r\n\r\n--bystander\r\nv=0';
 
 describe('the session description in a body', () => {
@@ -45,13 +56,50 @@ describe('the session description in a body', () => {
       sdp,
     ],
     [
-      'the first of two',
+      'several of which one may choose',
       'multipart/alternative;boundary=b',
       parts(
         `Content-Type: application/sdp\r\n\r\n${sdp}a=1`,
         `Content-Type: application/sdp\r\n\r\n${sdp}a=2`,
       ),
-      `${sdp}a=1`,
+      `${sdp}a=1 | ${sdp}a=2`,
+    ],
+    [
+      'several of which one may choose, inside another',
+      'multipart/mixed;boundary=outer',
+      `--outer\r\nContent-Type: multipart/alternative;boundary=b\r\n\r\n${parts(sdpPart, sdpPart)}\r\n--outer--`,
+      `${sdp} | ${sdp}`,
+    ],
+    ['twice', 'multipart/mixed;boundary=b', parts(sdpPart, text, sdpPart), `${sdp} | ${sdp} | ${several}`],
+    [
+      'twice, once among others to choose from',
+      'multipart/alternative;boundary=outer',
+      `--outer\r\nContent-Type: multipart/related;boundary=b\r\n\r\n${parts(sdpPart, sdpPart)}\r\n--outer\r\n${sdpPart}\r\n--outer--`,
+      `${sdp} | ${sdp} | ${sdp} | ${several}`,
+    ],
+    [
+      'beside that of an early session (RFC 3959)',
+      'multipart/mixed;boundary=b',
+      parts(`Content-Disposition: early-session\r\n${sdpPart}`, sdpPart),
+      `${sdp} | aside ${sdp}`,
+    ],
+    [
+      'perhaps in what is encrypted (RFC 8551)',
+      'application/pkcs7-mime;smime-type=enveloped-data',
+      'MIAGCSqGSIb3DQEHA6CA',
+      sealed,
+    ],
+    [
+      'or perhaps in an encrypted part',
+      'multipart/mixed;boundary=b',
+      parts(sdpPart, 'Content-Type: application/x-pkcs7-mime\r\n\r\nMIAG'),
+      `${sdp} | ${sealed}`,
+    ],
+    [
+      'not to be changed where it is signed (RFC 1847)',
+      'multipart/signed;protocol="application/pkcs7-signature";boundary=b',
+      parts(sdpPart, 'Content-Type: application/pkcs7-signature\r\n\r\nMIAG'),
+      sealed,
     ],
     [
       'in a multipart inside another',
@@ -60,10 +108,10 @@ describe('the session description in a body', () => {
       sdp,
     ],
     [
-      'not an early session (RFC 3959)',
+      'of an early session alone (RFC 3959)',
       'multipart/mixed;boundary=b',
       parts(`Content-Type: application/sdp\r\nContent-Disposition: early-session\r\n\r\n${sdp}`),
-      undefined,
+      `aside ${sdp}`,
     ],
     [
       'with bare line feeds',
@@ -97,8 +145,23 @@ describe('the session description in a body', () => {
     );
     const where = sessionBodyOf(message('multipart/mixed;boundary=b', body))!;
     assert.equal(
-      replaceSessionBody(body, where, 'v=0\r\n'),
+      replaceDescriptions(body, where, () => 'v=0\r\n'),
       body.replace(sdp, 'v=0\r\n').replace(`Content-Length: ${sdp.length}`, 'Content-Length: 5'),
+    );
+  });
+
+  test('are replaced each by its own, however many and long they are', () => {
+    const long = `Content-Length: ${sdp.length}\r\n${sdpPart}`;
+    const body = parts(long, `Content-Disposition: early-session\r\n${long}`, text, long);
+    const where = sessionBodyOf(message('multipart/alternative;boundary=b', body))!;
+    const kinds = where.session.map(() => 'session').concat(where.aside.map(() => 'aside'));
+    assert.deepEqual(kinds, ['session', 'session', 'aside']);
+    const part = (content: string): string =>
+      `Content-Length: ${content.length}\r\nContent-Type: application/sdp\r\n\r\n${content}`;
+    const session = 'v=0\r\ns=a longer one than that which was there\r\n'.repeat(9);
+    assert.equal(
+      replaceDescriptions(body, where, (one) => (where.aside.includes(one) ? 'off' : session)),
+      parts(part(session), `Content-Disposition: early-session\r\n${part('off')}`, text, part(session)),
     );
   });
 
@@ -126,6 +189,14 @@ describe('the session description in a body', () => {
     ['nested four deep', 'multipart/mixed;boundary=b1', nested(4), [], /3 levels/],
     ['without a boundary', 'multipart/mixed', parts(sdpPart), [], /no boundary/],
     ['without an end', 'multipart/mixed;boundary=b', `--b\r\n${sdpPart}`, [], /no end/],
+    ['without an end after it', 'multipart/mixed;boundary=b', `--b\r\n${sdpPart}\r\n--b\r\n`, [], /no end/],
+    [
+      'of 33 parts of which one is it',
+      'multipart/mixed;boundary=b',
+      parts(sdpPart, ...many(32)),
+      [],
+      /more than 32 parts/,
+    ],
     ['without a part', 'multipart/mixed;boundary=c', parts(sdpPart), [], /no end/],
   ];
   for (const [name, type, body, headers, problem] of unreadable) {

@@ -56,11 +56,13 @@ export interface ResponseText {
   readonly contact?: string;
   readonly headers?: readonly string[];
   readonly body?: string;
+  readonly contentType?: string;
 }
 
 /** The response that a phone gives to a request that it received: Via, Record-Route, From, To, Call-ID, CSeq copied. */
 export function responseText(request: string, options: ResponseText): string {
   const { status, reason = 'Reason', toTag = 'callee', contact, headers = [], body = '' } = options;
+  const { contentType = 'application/sdp' } = options;
   const copied = request
     .slice(0, request.indexOf('\r\n\r\n'))
     .split('\r\n')
@@ -74,7 +76,7 @@ export function responseText(request: string, options: ResponseText): string {
     ...copied,
     ...(contact === undefined ? [] : [`Contact: ${contact}`]),
     ...headers,
-    ...(body === '' ? [] : ['Content-Type: application/sdp']),
+    ...(body === '' ? [] : [`Content-Type: ${contentType}`]),
     `Content-Length: ${body.length}`,
     '',
     body,
