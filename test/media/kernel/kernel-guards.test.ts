@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { needsRoot } from '../../support/privileged.ts';
 import type { FrameOptions } from '../../support/wire.ts';
+import { bindingRequest } from '../ice-client.ts';
 import { rtcp, rtp, sdp } from '../support.ts';
 import {
   type Call,
@@ -12,6 +13,7 @@ import {
   kernelRelay,
   type Relay,
   RelayNetwork,
+  type Side,
   sentBySocket,
   until,
 } from './support.ts';
@@ -112,6 +114,47 @@ for (const forwarder of kernelKinds) {
         assert.equal(back.destinationPort, 6666);
         assert.ok(performance.now() < deadline, 'the new source is not forwarded in the kernel');
       }
+    });
+
+    it('are dropped where checks of ICE still lead elsewhere', async (t) => {
+      const { relay, clock } = await kernelRelay(t, forwarder);
+      const call = await kernelCall(network, relay, {
+        callerAttributes: ['ice-ufrag:phone', 'ice-pwd:0123456789012345678901', 'rtcp-mux'],
+      });
+      const told = (name: string): string => new RegExp(`^a=${name}:(\\S+)`, 'm').exec(call.answer)![1]!;
+      const check = async (from: Side): Promise<void> => {
+        call.send(from, bindingRequest(`${told('ice-ufrag')}:phone`, told('ice-pwd'), true));
+        assert.equal((await from.wire.next()).payload.readUInt16BE(0), 0x0101);
+      };
+      await check(call.caller);
+      await call.settle();
+      clock.advance(10_000);
+      await relay.flush();
+      const { droppedStrangers } = relay.stats;
+      await flood(call, relay, 200);
+      await until(() => relay.stats.droppedStrangers - droppedStrangers === 200);
+      assert.ok(socketDrops(call.caller.relay.port) < 20);
+      await check({ ...call.caller, at: { address: '10.91.0.7', port: 4700 } });
+      assert.equal((await call.pass(call.callee, rtp('moved'))).destination, '10.91.0.7');
+    });
+
+    it('are welcome in the next call that has the port', async (t) => {
+      // Room for one call.
+      const { relay, clock } = await kernelRelay(t, forwarder, { portRange: { from: 20_000, to: 20_003 } });
+      const call = await kernelCall(network, relay);
+      await call.settle();
+      clock.advance(10_000);
+      await relay.flush();
+      await flood(call, relay, 200, { source: '10.91.0.9' });
+      await until(() => relay.stats.droppedStrangers === 200);
+      call.session.close();
+      await relay.flush();
+      const next = await kernelCall(network, relay, {
+        caller: { address: '10.91.0.9', port: 6666 },
+        callee: { address: '10.91.0.8', port: 6666 },
+      });
+      await next.settle();
+      assert.equal(relay.stats.droppedStrangers, 200);
     });
 
     it('are dropped anew by the thread that comes after a crash', async (t) => {
