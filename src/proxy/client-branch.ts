@@ -216,7 +216,7 @@ export class ClientBranch implements ClientTransactionUser, TimerOwner {
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       this.#forwarding.log.warn({ err: error, callId: message.callId }, 'media cannot be relayed');
-      this.refusal = mediaRefusal(error);
+      this.refusal = mediaRefusal(error, true);
       this.#end(this.refusal.status);
       return;
     }

@@ -229,7 +229,7 @@ export class ResponseContext implements BranchOwner {
         if (exchange.initial) sayBye(this.#forwarding, this.#refused, 'callee', 'media cannot be relayed');
       }
     }
-    const { status, headers } = mediaRefusal(error);
+    const { status, headers } = mediaRefusal(error, false);
     this.#respond(status, headers);
   }
 

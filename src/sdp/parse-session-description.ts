@@ -141,16 +141,21 @@ function connection(text: string, line: SdpLine): AddressSpan {
 
 function rtcp(text: string, line: SdpLine): RtcpAttribute {
   const value = text.slice(line.start, line.end);
-  const match = /^a=rtcp:(\d{1,5})(?:[ \t].*)?$/.exec(value);
-  if (!match || Number(match[1]) > 65_535) {
-    throw new SdpError('sdp.rtcp', `Expected a=rtcp:<port> (RFC 3605), found ${shown(value)}.`);
+  const match = /^a=rtcp:(\d{1,5})(?:[ \t](.*))?$/.exec(value);
+  const address = addressSpan(value, line.start, /[ \t]IN +(IP[46]) +(\S+)[ \t]*$/d);
+  // What stands there and is no address that can be replaced may still show one.
+  if (!match || Number(match[1]) > 65_535 || (!address && match[2]?.trim())) {
+    throw new SdpError(
+      'sdp.rtcp',
+      `Expected a=rtcp:<port> [IN IP4 <address>] (RFC 3605), found ${shown(value)}.`,
+    );
   }
   const portStart = line.start + 'a=rtcp:'.length;
   return {
     port: Number(match[1]),
     portStart,
     portEnd: portStart + match[1]!.length,
-    address: addressSpan(value, line.start, /[ \t]IN +(IP[46]) +(\S+)[ \t]*$/d),
+    address,
   };
 }
 

@@ -52,7 +52,8 @@ export function readdress(
   if (!additions.keepOrigin)
     splices.push({ start: origin.start, end: origin.end, text: `${type} ${address}` });
 
-  const relays = ports.some((port) => port !== 'untouched');
+  // Without a section nobody lives by its address either.
+  const relays = ports.length === 0 || ports.some((port) => port !== 'untouched');
   if (relays) {
     for (const span of description.connections) write(span);
     for (const line of description.detours) splices.push({ start: line.start, end: line.next, text: '' });

@@ -52,6 +52,11 @@ describe('reading a session description', () => {
     ['an origin of another network', head.replace('o=- 1 1 IN', 'o=- 1 1 ATM'), 'sdp.origin'],
     ['a connection without an address', head.replace('c=IN IP4 10.0.0.5', 'c=IN IP4'), 'sdp.connection'],
     ['a connection of another network', head.replace('c=IN IP4', 'c=ATM NSAP'), 'sdp.connection'],
+    [
+      'an RTCP address of another network',
+      `${head}m=audio 4000 RTP/AVP 0\r\na=rtcp:4001 IN ATM 10.0.0.5\r\n`,
+      'sdp.rtcp',
+    ],
     ['a stream without a port', `${head}m=audio RTP/AVP 0\r\n`, 'sdp.media'],
     ['a port that is none', `${head}m=audio 65536 RTP/AVP 0\r\n`, 'sdp.media'],
     ['a negative port', `${head}m=audio -1 RTP/AVP 0\r\n`, 'sdp.media'],
