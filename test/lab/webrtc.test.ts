@@ -73,27 +73,30 @@ describe('WebRTC: a real Chromium, with DTLS-SRTP and ICE', needsRoot, () => {
     await office.mediaPortsReturned();
   });
 
-  test('Chromium calls a telephone that knows DTLS-SRTP and no ICE, on G.711', async () => {
-    await using anna = await desk('alice-host', 'anna', 500);
-    const bob: BaresipPhone = await office.phone('bob-host', {
-      user: 'bob',
-      toneHz: 880,
-      modules: ['srtp', 'dtls_srtp'],
-      accountParameters: ';mediaenc=dtls_srtp',
-      configuration: ['rtcp_mux yes'],
+  for (const mux of ['yes', 'no']) {
+    test(`Chromium calls a telephone that knows DTLS-SRTP and no ICE, on G.711; RTCP beside RTP: ${mux}`, async () => {
+      await using anna = await desk('alice-host', 'anna', 500);
+      const bob: BaresipPhone = await office.phone('bob-host', {
+        user: 'bob',
+        toneHz: 880,
+        modules: ['srtp', 'dtls_srtp'],
+        accountParameters: ';mediaenc=dtls_srtp',
+        configuration: [`rtcp_mux ${mux}`],
+      });
+      const calling = anna.sip.invite(bob.uri, await anna.page.offer());
+      await bob.ringing();
+      await bob.answer();
+      const { sdp, bye } = await calling;
+      await anna.page.accept(sdp);
+      await bob.established();
+      // What it has decoded: on the wire there is nothing to hear.
+      await Promise.all([bob.recording.hears(500, 400, 10_000), anna.page.hears(880)]);
+      await judgeWay(anna.page, sdp);
+      await Promise.all([bye(), bob.closed()]);
+      await office.mediaPortsReturned();
+      await bob.stop();
     });
-    const calling = anna.sip.invite(bob.uri, await anna.page.offer());
-    await bob.ringing();
-    await bob.answer();
-    const { sdp, bye } = await calling;
-    await anna.page.accept(sdp);
-    await bob.established();
-    // What it has decoded: on the wire there is nothing to hear.
-    await Promise.all([bob.recording.hears(500, 400, 10_000), anna.page.hears(880)]);
-    await judgeWay(anna.page, sdp);
-    await Promise.all([bye(), bob.closed()]);
-    await office.mediaPortsReturned();
-  });
+  }
 });
 
 /** First bytes (RFC 7983 7): STUN is the relay's and each side's own, DTLS and SRTP pass byte by byte. */
