@@ -3,6 +3,7 @@ import type { Account } from './account/account.ts';
 import { type AccountStore, ensureFirstAccounts, openAccountStore } from './account/account-store.ts';
 import { DigestAuthenticator } from './account/digest.ts';
 import { loadNonceKey } from './account/nonce-key.ts';
+import { BoundStun } from './agent/bound-stun.ts';
 import { Drain } from './agent/drain.ts';
 import { DtmfHook } from './agent/dtmf-hook.ts';
 import { type AgentLog, Follower } from './agent/follower.ts';
@@ -13,6 +14,7 @@ import type { Configuration } from './cli/configuration.ts';
 import { discover } from './discovery/detect.ts';
 import { readMachineFacts } from './discovery/machine-facts.ts';
 import type { DiscoveryContext, Provider } from './discovery/provider.ts';
+import { type StunServer, stunServers } from './discovery/stun-server.ts';
 import type { Topology } from './discovery/topology.ts';
 import { CloudsipError } from './error.ts';
 import { Identity } from './identity/identity.ts';
@@ -164,8 +166,14 @@ export class Agent {
       acknowledge: () => live.current.acknowledgeNotices === 'on',
       work: () => ({ calls: this.#calls.calls, transactions: this.#layer.unanswered }),
     });
+    const stun = new BoundStun({
+      servers: parts.stunServers,
+      clock,
+      log,
+      signal: AbortSignal.any([this.#stop.signal, parts.givenUp]),
+    });
     this.#follower = new Follower(parts.topology, {
-      followers: { listeners: this.#listeners, identity, relay },
+      followers: { listeners: this.#listeners, identity, relay, stun },
       live,
       provider: parts.provider,
       context: parts.context,
@@ -174,11 +182,12 @@ export class Agent {
     });
   }
 
-  /** Discovers, opens the stores, binds every listener. Rejects with a CloudsipError; nothing stays open then. */
+  /** Discovers, opens the stores, binds every listener and finds out its name. Rejects with a CloudsipError; nothing stays open then. */
   static async start(options: AgentOptions): Promise<Agent> {
     const { providers, log, clock, env } = options;
     const live = new LiveConfiguration(options.configuration, log);
     const { provider: named, stateDirectory } = live.current;
+    const servers = stunServers(live.current.stun);
     const context: DiscoveryContext = {
       facts: readMachineFacts(),
       clock,
@@ -198,8 +207,9 @@ export class Agent {
     const givenUp = Promise.withResolvers<never>();
     givenUp.promise.catch(() => {});
     const giveUp = (): void => {
-      stopped.abort();
-      givenUp.reject(new CloudsipError('agent.given-up', 'the start was given up'));
+      const why = new CloudsipError('agent.given-up', 'the start was given up');
+      stopped.abort(why);
+      givenUp.reject(why);
     };
     if (options.signal?.aborted) giveUp();
     options.signal?.addEventListener('abort', giveUp, { once: true });
@@ -237,6 +247,8 @@ export class Agent {
         provider,
         context,
         live,
+        stunServers: servers,
+        givenUp: stopped.signal,
       });
       opened.push({ close: () => agent.#stopServing() });
       await agent.#follower.begin({ ...withLive(live.current, withoutTags), udp: withoutTags.udp });
@@ -362,6 +374,8 @@ export class Agent {
   /** The last line of defence: no message may end the process, whatever it finds in us. */
   readonly #receive = (text: string, source: Endpoint, transport: Transport): void => {
     try {
+      // Dropped, as it would be were the socket not open yet: SIP sends it again.
+      if (this.#listeners.isHeld(transport)) return;
       const taps = this.#media?.taps;
       if (taps?.active) taps.saw(text, transport.listener, source, true);
       this.#layer.receive(text, source, transport);
@@ -379,6 +393,12 @@ function shownTransport(transport: Transport, taps: CallTaps): Transport {
     listener: transport.listener,
     reliable: transport.reliable,
     counters: transport.counters,
+    get onStun(): Transport['onStun'] {
+      return transport.onStun;
+    },
+    set onStun(hear: Transport['onStun']) {
+      transport.onStun = hear;
+    },
     send: (text, destination) => {
       if (taps.active) taps.saw(text, transport.listener, destination, false);
       transport.send(text, destination);
@@ -396,4 +416,6 @@ interface AgentParts {
   readonly provider: Provider;
   readonly context: DiscoveryContext;
   readonly live: LiveConfiguration;
+  readonly stunServers: readonly StunServer[];
+  readonly givenUp: AbortSignal;
 }

@@ -14,7 +14,7 @@ import { showStatus } from './cli/show-status.ts';
 import { UsageError } from './cli/usage-error.ts';
 import { runUserCommand } from './cli/user-command.ts';
 import { readVersion } from './cli/version.ts';
-import { prepareProviders } from './discovery/prepare-providers.ts';
+import { prepareAskingProviders, prepareProviders } from './discovery/prepare-providers.ts';
 import { CloudsipError } from './error.ts';
 import { systemClock } from './net/clock.ts';
 
@@ -46,12 +46,12 @@ async function main(): Promise<number> {
     case 'discover': {
       // Commands of rare use are loaded by whoever wants them: the agent's start does not grow by them.
       const { runDiscoverCommand } = await import('./cli/discover-command.ts');
-      const asked = await prepareProviders(providers, invocation.configuration);
+      const asked = await prepareAskingProviders(providers, invocation.configuration);
       return runDiscoverCommand(invocation, { providers: asked, clock: systemClock, env, stdout, stderr });
     }
     case 'doctor': {
       const { runDoctorCommand } = await import('./cli/doctor-command.ts');
-      const asked = await prepareProviders(providers, invocation.configuration);
+      const asked = await prepareAskingProviders(providers, invocation.configuration);
       return runDoctorCommand(invocation, { providers: asked, clock: systemClock, env, stdout, stderr });
     }
     case 'provider-check': {

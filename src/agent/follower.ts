@@ -7,6 +7,7 @@ import type { Timer } from '../net/clock.ts';
 import { listenerKey } from '../net/listener.ts';
 import { readOsInterfaces } from '../net/os-interfaces.ts';
 import { type Applied, applyTopology, type Followers } from './apply-topology.ts';
+import type { StunOccasion } from './bound-stun.ts';
 import { changedOptions, type LiveConfiguration } from './live-configuration.ts';
 
 export interface AgentLog extends DiscoveryLog {
@@ -31,13 +32,15 @@ const retryMs = 15_000;
 /** Keeps what runs in line with the cloud, the machine and the configuration, without a restart. */
 export class Follower {
   readonly #options: FollowerOptions;
+  /** What the cloud told, and the same with what STUN saw. */
+  #told: Topology;
   #topology: Topology;
   /** Changes are applied one after the other. */
   #applying: Promise<void> = Promise.resolve();
   /** What waits for its turn: of many changes the last one counts. */
-  #waiting: { topology: Topology | undefined } | undefined;
+  #waiting: { topology: Topology | undefined; occasion: StunOccasion } | undefined;
   /** What was told of the topology in force: each warning is told once for as long as it holds. */
-  #told: readonly string[] = [];
+  #sentences: readonly string[] = [];
   #retry: Timer | undefined;
   /** What the cloud said last, where it could not be followed. */
   #refused: Topology | undefined;
@@ -47,6 +50,7 @@ export class Follower {
   #closed = false;
 
   constructor(topology: Topology, options: FollowerOptions) {
+    this.#told = topology;
     this.#topology = topology;
     this.#options = options;
   }
@@ -57,20 +61,21 @@ export class Follower {
 
   /** The start. Rejects where the options that a person gave cannot be served; those of tags are left out then. */
   async begin(withoutTags: Configuration): Promise<void> {
-    await this.#apply(this.#topology, this.#options.live.current, withoutTags, true);
+    await this.#apply(this.#told, this.#options.live.current, withoutTags, true, 'news');
   }
 
   /** Brings what runs into line with a new topology (or the one in force) and with the options as they are now. */
-  follow(next?: Topology): Promise<void> {
+  follow(next?: Topology, occasion: StunOccasion = next ? 'news' : 'neither'): Promise<void> {
     if (this.#waiting) {
       this.#waiting.topology = next ?? this.#waiting.topology;
+      this.#waiting.occasion = stronger(this.#waiting.occasion, occasion);
       return this.#applying;
     }
-    const waiting = { topology: next };
+    const waiting = { topology: next, occasion };
     this.#waiting = waiting;
     this.#applying = this.#applying.then(() => {
       this.#waiting = undefined;
-      return this.#closed ? undefined : this.#follow(waiting.topology);
+      return this.#closed ? undefined : this.#follow(waiting.topology, waiting.occasion);
     });
     return this.#applying;
   }
@@ -104,7 +109,7 @@ export class Follower {
       return;
     }
     log.info({}, 'the configuration file was read again');
-    await this.#follow(undefined);
+    await this.#follow(undefined, 'neither');
   }
 
   /** Resolves when nothing is being changed any more. */
@@ -114,24 +119,26 @@ export class Follower {
     this.#stopRetry();
   }
 
-  async #follow(next: Topology | undefined): Promise<void> {
+  async #follow(next: Topology | undefined, occasion: StunOccasion): Promise<void> {
     const { log, live } = this.#options;
     const before = this.#topology;
     const current = live.current;
     const told = next ?? this.#refused;
-    let topology = told ?? before;
+    let topology = told ?? this.#told;
     try {
       const wanted = live.wanted(topology.options ?? {});
       if (changedOptions(current, wanted).includes('static')) topology = await this.#readStatic(wanted);
-      const { added, readvertised, retired } = await this.#apply(topology, wanted, current, false);
-      const changes = mappingChanges(before, topology);
+      const { added, readvertised, retired } = await this.#apply(topology, wanted, current, false, occasion);
+      const changes = mappingChanges(before, this.#topology);
       const options = changedOptions(current, live.current);
       const done = { changes, added, readvertised, retired, options };
       if (Object.values(done).every((list) => list.length === 0)) {
         log.debug({}, 'the cloud changed, but nothing that listeners follow');
-      } else
-        log.info(done, told ? 'the cloud changed: listeners follow' : 'listeners follow the configuration');
+      } else if (told) log.info(done, 'the cloud changed: listeners follow');
+      else if (occasion === 'again') log.info(done, 'STUN sees something else: listeners follow');
+      else log.info(done, 'listeners follow the configuration');
     } catch (error) {
+      if (this.#closed) return;
       // What runs keeps running as it was. The cloud says a thing once, so it is tried again.
       this.#refused = told;
       const what = told ? 'the cloud changed' : 'the configuration changed';
@@ -147,7 +154,7 @@ export class Follower {
   /** The section `static` is a topology of its own: its provider is asked again. */
   #readStatic(wanted: Configuration): Promise<Topology> {
     const { provider, context } = this.#options;
-    if (provider.name !== 'static') return Promise.resolve(this.#topology);
+    if (provider.name !== 'static') return Promise.resolve(this.#told);
     const facts = { ...context.facts, interfaces: readOsInterfaces() };
     const signal = new AbortController().signal;
     return provider.discover({ ...context, facts, configuration: wanted.static }, signal);
@@ -162,13 +169,14 @@ export class Follower {
     wanted: Configuration,
     otherwise: Configuration,
     strict: boolean,
+    occasion: StunOccasion,
   ): Promise<Applied> {
     const { log, followers, live, adopted } = this.#options;
     const interfaces = readOsInterfaces();
     let configuration = wanted;
     let applied: Applied;
     try {
-      applied = await applyTopology(followers, { topology, configuration, interfaces, strict });
+      applied = await applyTopology(followers, { topology, configuration, interfaces, strict, occasion });
     } catch (error) {
       const options = changedOptions(otherwise, wanted);
       if (options.length === 0) throw error;
@@ -177,7 +185,7 @@ export class Follower {
         live.adopt(otherwise);
         await followers.listeners.retire(followers.listeners.listeners, () => false);
       }
-      applied = await applyTopology(followers, { topology, configuration, interfaces, strict });
+      applied = await applyTopology(followers, { topology, configuration, interfaces, strict, occasion });
       log.warn(
         { err: error, options },
         strict
@@ -185,26 +193,28 @@ export class Follower {
           : 'these options cannot be served, and stay as they were',
       );
     }
-    this.#topology = topology;
+    this.#told = topology;
+    this.#topology = applied.topology;
     this.#refused = undefined;
     this.#refusalTold = undefined;
     live.adopt(configuration);
     if (log.level !== configuration.logLevel) log.level = configuration.logLevel;
     adopted();
-    this.#tell(topology, applied);
+    this.#tell(applied);
+    followers.stun.arm(() => void this.follow(undefined, 'again'));
     return applied;
   }
 
   /** Each sentence once for as long as it holds; what could not be opened is tried again. */
-  #tell(topology: Topology, { warnings, failures, incomplete }: Applied): void {
+  #tell({ topology, warnings, failures, incomplete }: Applied): void {
     const { log } = this.#options;
     const failed = failures.map(
       ({ listener, error }) =>
         `${listenerKey(listener)} cannot be opened and will be tried again: ${error instanceof Error ? error.message : error}`,
     );
     const sentences = [...(topology.notes ?? []), ...warnings, ...failed];
-    for (const sentence of sentences) if (!this.#told.includes(sentence)) log.warn({}, sentence);
-    this.#told = sentences;
+    for (const sentence of sentences) if (!this.#sentences.includes(sentence)) log.warn({}, sentence);
+    this.#sentences = sentences;
     this.#stopRetry();
     if (failures.length > 0 || incomplete) this.#tryAgain();
   }
@@ -218,4 +228,9 @@ export class Follower {
     if (this.#retry !== undefined) this.#options.context.clock.cancel(this.#retry);
     this.#retry = undefined;
   }
+}
+
+function stronger(one: StunOccasion, other: StunOccasion): StunOccasion {
+  if (one === 'again' || other === 'again') return 'again';
+  return one === 'news' ? one : other;
 }

@@ -24,6 +24,13 @@ interface Retiring {
   readonly since: number;
 }
 
+/** A socket that is bound and waits to be told what it is called: until then it serves nobody. */
+interface Held {
+  /** Of the planned listener, whose port may be 0. */
+  readonly key: string;
+  readonly transport: Transport;
+}
+
 export interface Failure {
   readonly listener: Listener;
   readonly error: unknown;
@@ -33,11 +40,12 @@ export interface Failure {
 const transactionsMs = 35_000;
 const lookEveryMs = 5000;
 
-/** The open sockets: those that are planned, and those that retire. */
+/** The open sockets: those that are planned, those that wait for their name, and those that retire. */
 export class ListenerSet {
   readonly #options: ListenerSetOptions;
   readonly #open = new Map<string, Transport>();
   readonly #retiring = new Map<string, Retiring>();
+  #held: Held[] = [];
   #timer: Timer | undefined;
 
   constructor(options: ListenerSetOptions) {
@@ -65,6 +73,35 @@ export class ListenerSet {
     return this.#retiring.size > 0 && this.#retiring.has(listenerKey(listener));
   }
 
+  /** True for a socket whose name is not known yet: nothing that comes there can be answered. */
+  isHeld(transport: Transport): boolean {
+    return this.#held.length > 0 && this.#held.some((held) => held.transport === transport);
+  }
+
+  /**
+   * Binds the sockets of listeners whose name has to be found out first; `add` takes them up. One that cannot be bound
+   * is missing: `add` says why.
+   */
+  async hold(listeners: readonly Listener[]): Promise<Map<Listener, Transport>> {
+    const sockets = new Map<Listener, Transport>();
+    for (const listener of listeners) {
+      const key = listenerKey(listener);
+      if (this.#retiring.has(key)) continue;
+      const transport = await this.#options.open(listener).catch(() => undefined);
+      if (!transport) continue;
+      this.#held.push({ key, transport });
+      sockets.set(listener, transport);
+    }
+    return sockets;
+  }
+
+  /** Closes what was held and not added. */
+  async release(): Promise<void> {
+    const held = this.#held;
+    this.#held = [];
+    for (const { transport } of held) await transport.close();
+  }
+
   /** Opens what is added, one after the other; calls `opened` before the next message can come. */
   async add(listeners: readonly Listener[], opened: () => void): Promise<Failure[]> {
     const failures: Failure[] = [];
@@ -72,7 +109,7 @@ export class ListenerSet {
       const key = listenerKey(listener);
       const back = this.#retiring.get(key);
       try {
-        const transport = back?.transport ?? (await this.#options.open(listener));
+        const transport = this.#takeHeld(key) ?? back?.transport ?? (await this.#options.open(listener));
         this.#retiring.delete(key);
         transport.listener.advertised = withPort(listener.advertised, transport.listener.bound.port);
         this.#open.set(listenerKey(transport.listener), transport);
@@ -115,6 +152,7 @@ export class ListenerSet {
   async close(): Promise<void> {
     if (this.#timer !== undefined) this.#options.clock.cancel(this.#timer);
     this.#timer = undefined;
+    await this.release();
     const transports = [
       ...this.#open.values(),
       ...[...this.#retiring.values()].map((each) => each.transport),
@@ -122,6 +160,11 @@ export class ListenerSet {
     this.#open.clear();
     this.#retiring.clear();
     for (const transport of transports) await transport.close();
+  }
+
+  #takeHeld(key: string): Transport | undefined {
+    const index = this.#held.findIndex((held) => held.key === key);
+    return index < 0 ? undefined : this.#held.splice(index, 1)[0]?.transport;
   }
 
   #look(): void {

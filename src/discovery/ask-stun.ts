@@ -1,20 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import { createSocket, type Socket } from 'node:dgram';
 import { Resolver } from 'node:dns/promises';
 import { once } from 'node:events';
-import { type Endpoint, type Family, familyOf, normalizeHost } from '../net/address.ts';
+import { type Endpoint, type Family, familyOf, formatEndpoint, normalizeHost } from '../net/address.ts';
 import type { Clock } from '../net/clock.ts';
 import { delay } from './delay.ts';
-import { bindingRequest, mappedAddress, TRANSACTION_ID_BYTES } from './stun-message.ts';
+import { bindingRequest, readStunAnswer, TRANSACTION_ID_BYTES } from './stun-message.ts';
 import type { StunServer } from './stun-server.ts';
+import type { StunSocket } from './stun-socket.ts';
 
-/** What came back for one private address. */
+/** What came back to one socket. */
 export interface StunSighting {
   readonly privateAddress: string;
   /** Of the socket that asked; 0 where there was none. */
   readonly localPort: number;
-  /** What each server saw; those that did not answer are missing. */
+  /** What each server saw; those that did not say it are missing. */
   readonly seen: readonly { readonly server: string; readonly mapped: Endpoint }[];
+  /** Why one of them did not, where that is known: anything but silence. */
+  readonly declined: readonly { readonly server: string; readonly why: string }[];
   /** Why nobody could be asked at all. */
   readonly failure?: string;
 }
@@ -29,90 +31,138 @@ export interface AskStunOptions {
 const SEND_AT_MS = [0, 500, 1500] as const;
 export const STUN_TIMEOUT_MS = 3000;
 
-/** Asks every server from a socket that is bound to this address: another one may leave by another NAT. */
-export async function askStun(privateAddress: string, options: AskStunOptions): Promise<StunSighting> {
-  const { clock, signal } = options;
-  const family = familyOf(privateAddress)!;
+type Told = { readonly mapped: Endpoint } | { readonly why: string } | undefined;
+
+/** Asks every server from this socket, each at an address of its own: another one may be told another mapping. */
+export async function askStun(socket: StunSocket, options: AskStunOptions): Promise<StunSighting> {
+  const { servers, clock, signal } = options;
+  const { address: privateAddress, port: localPort } = socket.local;
   const ended = new AbortController();
   const ending = AbortSignal.any([signal, ended.signal]);
   const timer = clock.schedule(() => ended.abort(), STUN_TIMEOUT_MS);
   // The clock's timers keep no process alive, and at the start nothing else may.
   const alive = setInterval(() => {}, STUN_TIMEOUT_MS);
-  let socket: Socket | undefined;
+  const open = new Set<Question>();
+  const stopHearing = socket.hear((message, from) => {
+    for (const question of open) if (take(question, message, from)) return;
+  });
+  const taken = new Map<string, StunServer>();
   try {
-    socket = createSocket({ type: family === 'ipv4' ? 'udp4' : 'udp6', ipv6Only: family === 'ipv6' });
-    socket.bind({ address: privateAddress, port: 0, exclusive: true });
-    await once(socket, 'listening');
-    // An unreachable server is one that does not answer.
-    socket.on('error', () => {});
-    const open = socket;
-    const answers = await Promise.all(
-      options.servers.map((server) => askServer(open, server, family, clock, ending)),
+    const told = await Promise.all(
+      servers.map(async (server): Promise<Told> => {
+        const at = await place(server, familyOf(privateAddress)!, taken, ending);
+        if (at === undefined || 'why' in at) return at;
+        return askServer(socket, at, open, clock, ending);
+      }),
     );
-    const localPort = socket.address().port;
-    return { privateAddress, localPort, seen: answers.filter((answer) => answer !== undefined) };
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    return { privateAddress, localPort: 0, seen: [], failure: code ?? message };
+    return {
+      privateAddress,
+      localPort,
+      seen: servers.flatMap(({ text }, index) => {
+        const each = told[index];
+        return each && 'mapped' in each ? [{ server: text, mapped: each.mapped }] : [];
+      }),
+      declined: servers.flatMap(({ text }, index) => {
+        const each = told[index];
+        return each && 'why' in each ? [{ server: text, why: each.why }] : [];
+      }),
+    };
   } finally {
     clock.cancel(timer);
     clearInterval(alive);
     ended.abort();
-    socket?.close();
+    stopHearing();
   }
 }
 
+interface Question {
+  readonly server: Endpoint;
+  readonly transactionId: Buffer;
+  readonly answered: (told: Told) => void;
+}
+
 async function askServer(
-  socket: Socket,
-  server: StunServer,
-  family: Family,
+  socket: StunSocket,
+  server: Endpoint,
+  open: Set<Question>,
   clock: Clock,
   signal: AbortSignal,
-): Promise<StunSighting['seen'][number] | undefined> {
-  const address = await resolve(server.host, family, signal);
-  if (address === undefined || signal.aborted) return undefined;
+): Promise<Told> {
   const transactionId = randomBytes(TRANSACTION_ID_BYTES);
   const request = bindingRequest(transactionId);
   const done = new AbortController();
   const waiting = AbortSignal.any([signal, done.signal]);
-  let mapped: Endpoint | undefined;
-  const receive = (message: Buffer, from: { address: string; port: number }): void => {
-    if (from.port !== server.port || normalizeHost(from.address) !== address) return;
-    mapped ??= mappedAddress(message, transactionId);
-    if (mapped) done.abort();
+  let told: Told;
+  const question: Question = {
+    server,
+    transactionId,
+    answered: (answer) => {
+      told = answer;
+      open.delete(question);
+      done.abort();
+    },
   };
-  socket.on('message', receive);
+  open.add(question);
   try {
     let sentAt = 0;
-    for (const at of [...SEND_AT_MS, Number.POSITIVE_INFINITY]) {
-      if (at === Number.POSITIVE_INFINITY) await untilAborted(waiting);
-      else if (at > sentAt) await delay(clock, at - sentAt, waiting);
+    for (const at of SEND_AT_MS) {
+      if (at > sentAt) await delay(clock, at - sentAt, waiting);
       if (waiting.aborted) break;
-      socket.send(request, server.port, address, () => {});
+      socket.send(request, server);
       sentAt = at;
     }
+    if (!waiting.aborted) await once(waiting, 'abort');
   } finally {
-    socket.off('message', receive);
+    open.delete(question);
   }
-  return mapped && { server: server.text, mapped };
+  return told;
 }
 
-function untilAborted(signal: AbortSignal): Promise<unknown> {
-  return signal.aborted ? Promise.resolve() : once(signal, 'abort');
+/** True where the datagram belongs to this question and to no other. */
+function take({ server, transactionId, answered }: Question, message: Buffer, from: Endpoint): boolean {
+  if (from.port !== server.port || normalizeHost(from.address) !== server.address) return false;
+  const answer = readStunAnswer(message, transactionId);
+  if (!answer) return false;
+  if (answer.kind === 'mapped') answered({ mapped: answer.mapped });
+  // RFC 8489 10: 300 names another server, which nobody vouches for. Those that were configured are asked.
+  else answered({ why: `answered with error ${answer.code}` });
+  return true;
 }
 
-/** The first address of that family; undefined where there is none, or none in time. */
-async function resolve(host: string, family: Family, signal: AbortSignal): Promise<string | undefined> {
+/**
+ * Where to ask the server: the first of its addresses that no other one was asked at. Undefined where the time is up.
+ */
+async function place(
+  server: StunServer,
+  family: Family,
+  taken: Map<string, StunServer>,
+  signal: AbortSignal,
+): Promise<Endpoint | { readonly why: string } | undefined> {
+  const addresses = await resolve(server.host, family, signal);
+  if (signal.aborted) return undefined;
+  const endpoints = addresses.map((address) => ({ address, port: server.port }));
+  const free = endpoints.find((endpoint) => !taken.has(formatEndpoint(endpoint)));
+  if (free) {
+    taken.set(formatEndpoint(free), server);
+    return free;
+  }
+  const [first] = endpoints;
+  if (!first) return { why: `has no ${family === 'ipv4' ? 'IPv4' : 'IPv6'} address that could be found` };
+  return { why: `is the same server as ${taken.get(formatEndpoint(first))!.text}` };
+}
+
+/** The addresses of that family; none where there is none, or none in time. */
+async function resolve(host: string, family: Family, signal: AbortSignal): Promise<string[]> {
   const numeric = familyOf(host);
-  if (numeric !== undefined) return numeric === family ? normalizeHost(host) : undefined;
+  if (numeric !== undefined) return numeric === family ? [normalizeHost(host)] : [];
   const resolver = new Resolver({ timeout: 1000, tries: 2 });
   const cancel = (): void => resolver.cancel();
   signal.addEventListener('abort', cancel, { once: true });
   try {
-    const [first] = await (family === 'ipv4' ? resolver.resolve4(host) : resolver.resolve6(host));
-    return first === undefined ? undefined : normalizeHost(first);
+    const found = await (family === 'ipv4' ? resolver.resolve4(host) : resolver.resolve6(host));
+    return found.map(normalizeHost);
   } catch {
-    return undefined;
+    return [];
   } finally {
     signal.removeEventListener('abort', cancel);
   }

@@ -1,32 +1,34 @@
-import { DiscoveryError } from './discovery-error.ts';
 import type { Provider } from './provider.ts';
+import { soundProvider } from './sound-topology.ts';
 import { withStun } from './stun-cross-check.ts';
-import { parseStunServer, STUN_OFF, type StunServer } from './stun-server.ts';
+import { stunServers } from './stun-server.ts';
+
+interface Wish {
+  readonly provider: string;
+  readonly stun: readonly string[];
+}
 
 /**
- * The providers as the configuration wants them: the foreign one loaded, where one was named, and each with the
- * cross-check by STUN round it. Rejects with `discovery.plugin` or `discovery.stun`.
+ * The providers as the configuration wants them: the foreign one loaded, where one was named, and what each tells
+ * taken as far as it makes sense. Rejects with `discovery.plugin` or `discovery.stun`.
  */
 export async function prepareProviders(
   known: readonly Provider[],
-  wish: { readonly provider: string; readonly stun: readonly string[] },
+  { provider: wanted, stun }: Wish,
 ): Promise<readonly Provider[]> {
-  const servers = stunServers(wish.stun);
-  const { provider: wanted } = wish;
-  if (wanted === 'auto' || known.some(({ name }) => name === wanted)) {
-    return known.map((provider) => withStun(provider, servers));
-  }
+  // What cannot be asked later is told now.
+  stunServers(stun);
+  if (wanted === 'auto' || known.some(({ name }) => name === wanted)) return known.map(soundProvider);
   const { loadPlugin } = await import('./load-plugin.ts');
-  return [withStun(await loadPlugin(wanted), servers)];
+  return [soundProvider(await loadPlugin(wanted))];
 }
 
-function stunServers(texts: readonly string[]): StunServer[] {
-  if (texts.includes(STUN_OFF)) return [];
-  const servers = texts.map(parseStunServer);
-  const usable = servers.filter((server) => server !== undefined);
-  if (new Set(usable.map(({ host, port }) => `${host}:${port}`)).size >= 2) return usable;
-  throw new DiscoveryError(
-    'discovery.stun',
-    `--stun: expected two servers or more, came ${texts.join(', ')}. One alone cannot show whether a NAT gateway is shared, and would be believed whatever it says: name a second one of another operator, or write --stun off.`,
-  );
+/** The same for commands that open no listener: each asks STUN itself where its cloud cannot tell. */
+export async function prepareAskingProviders(
+  known: readonly Provider[],
+  wish: Wish,
+): Promise<readonly Provider[]> {
+  const servers = stunServers(wish.stun);
+  const prepared = await prepareProviders(known, wish);
+  return prepared.map((provider) => withStun(provider, servers));
 }

@@ -1,5 +1,6 @@
 import { familyOf } from '../net/address.ts';
 import { isOneHost, scopeOf } from '../net/address-scope.ts';
+import type { Provider } from './provider.ts';
 import type { AddressMapping, Topology } from './topology.ts';
 
 /** So many sentences about nonsense are enough to see that there is some. */
@@ -44,6 +45,26 @@ export function soundTopology(topology: Topology): Topology {
     const told = topology.interfaces[index]!.addresses;
     return nic.addresses.every((mapping, place) => mapping === told[place]);
   }
+}
+
+/** The provider, with every topology that it tells made sound. */
+export function soundProvider(provider: Provider): Provider {
+  /** What the cloud said last, word for word: the provider compares with that. */
+  let raw: Topology | undefined;
+  return {
+    name: provider.name,
+    ...(provider.origin !== undefined && { origin: provider.origin }),
+    detect: (facts) => provider.detect(facts),
+    async discover(context, signal) {
+      raw = await provider.discover(context, signal);
+      return soundTopology(raw);
+    },
+    watch(context, changed, signal, known) {
+      provider.watch(context, (next) => changed(soundTopology((raw = next))), signal, raw ?? known);
+    },
+    ...(provider.watchNotices && { watchNotices: (...watched) => provider.watchNotices?.(...watched) }),
+    ...(provider.examine && { examine: (...examined) => provider.examine!(...examined) }),
+  };
 }
 
 function notesOf({ notes = [] }: Topology, problems: readonly string[]): Pick<Topology, 'notes'> {

@@ -1,4 +1,5 @@
 import { familyOf, isPort, unbracket } from '../net/address.ts';
+import { DiscoveryError } from './discovery-error.ts';
 
 export interface StunServer {
   /** As it was written, for messages. */
@@ -31,4 +32,16 @@ export function parseStunServer(text: string): StunServer | undefined {
   );
   if (!isName && !familyOf(host)) return undefined;
   return { text, host: unbracket(host), port: port === undefined ? DEFAULT_PORT : Number(port) };
+}
+
+/** The servers that `--stun` names; none where it is off. Throws `discovery.stun`. */
+export function stunServers(texts: readonly string[]): StunServer[] {
+  if (texts.includes(STUN_OFF)) return [];
+  const servers = texts.map(parseStunServer);
+  const usable = servers.filter((server) => server !== undefined);
+  if (new Set(usable.map(({ host, port }) => `${host}:${port}`)).size >= 2) return usable;
+  throw new DiscoveryError(
+    'discovery.stun',
+    `--stun: expected two servers or more, came ${texts.join(', ')}. One alone cannot show whether a NAT gateway is shared, and would be believed whatever it says: name a second one of another operator, or write --stun off.`,
+  );
 }

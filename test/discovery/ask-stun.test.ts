@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { test } from 'node:test';
-import { askStun, type StunSighting } from '../../src/discovery/ask-stun.ts';
+import type { StunSighting } from '../../src/discovery/ask-stun.ts';
+import { askStunFromAnyPort } from '../../src/discovery/ask-stun-from-any-port.ts';
 import { parseStunServer } from '../../src/discovery/stun-server.ts';
 import type { Clock } from '../../src/net/clock.ts';
-import { type FakeStun, startFakeStun, stunAnswer } from '../support/fake-stun.ts';
+import { attribute, type FakeStun, startFakeStun, stunAnswer, stunError } from '../support/fake-stun.ts';
 import { ImpatientClock } from '../support/impatient-clock.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
@@ -17,7 +18,7 @@ function ask(
   clock: Clock = new ManualClock(),
   signal: AbortSignal = new AbortController().signal,
 ): Promise<StunSighting> {
-  return askStun(privateAddress, {
+  return askStunFromAnyPort(privateAddress, {
     servers: servers.map(({ text }) => parseStunServer(text)!),
     clock,
     signal,
@@ -43,6 +44,7 @@ test('each server is asked from a socket that is bound to the private address', 
       { server: one.text, mapped },
       { server: two.text, mapped },
     ],
+    declined: [],
   });
   assert.equal(clock.pending, 0);
 });
@@ -110,4 +112,43 @@ test('an address that the machine does not have is a failure, not an error', asy
   const { failure, seen } = await ask('203.0.113.200', [one]);
   assert.equal(failure, 'EADDRNOTAVAIL');
   assert.deepEqual(seen, []);
+});
+
+test('who says that he will not say is not asked again, and is told of', async () => {
+  const clock = new ManualClock();
+  await using busy = await startFakeStun((request) => [
+    stunError(request, 300, attribute(0x8023, Buffer.from([0, 1, 0x0d, 0x96, 192, 0, 2, 66]))),
+  ]);
+  await using one = await startFakeStun(behindNat);
+  const { seen, declined } = await ask('127.0.0.1', [busy, one], clock);
+  assert.deepEqual(
+    seen.map(({ server }) => server),
+    [one.text],
+  );
+  assert.deepEqual(declined, [{ server: busy.text, why: 'answered with error 300' }]);
+  assert.deepEqual([busy.requests, clock.pending], [1, 0]);
+});
+
+test('two names of one server are one server, which is asked once', async () => {
+  await using one = await startFakeStun(behindNat);
+  const [named] = [parseStunServer(one.text)!];
+  const sighting = await askStunFromAnyPort('127.0.0.1', {
+    servers: [named!, { ...named!, text: 'alias' }],
+    clock: new ManualClock(),
+    signal: new AbortController().signal,
+  });
+  assert.equal(sighting.seen.length, 1);
+  assert.deepEqual(sighting.declined, [{ server: 'alias', why: `is the same server as ${one.text}` }]);
+  assert.equal(one.requests, 1);
+});
+
+test('a server without an address of the family is told of', async () => {
+  const sighting = await askStunFromAnyPort('127.0.0.1', {
+    servers: [parseStunServer('[2001:db8::1]:3478')!],
+    clock: new ManualClock(),
+    signal: new AbortController().signal,
+  });
+  assert.deepEqual(sighting.declined, [
+    { server: '[2001:db8::1]:3478', why: 'has no IPv4 address that could be found' },
+  ]);
 });

@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
-import { bindingRequest, mappedAddress } from '../../src/discovery/stun-message.ts';
-import { attribute, stunAnswer } from '../support/fake-stun.ts';
+import { bindingRequest, readStunAnswer } from '../../src/discovery/stun-message.ts';
+import type { Endpoint } from '../../src/net/address.ts';
+import { attribute, errorCode, fingerprinted, stunAnswer } from '../support/fake-stun.ts';
 
 const id = Buffer.from('0123456789ab');
 const request = bindingRequest(id);
+const mappedIn = (message: Buffer, transactionId: Buffer): Endpoint | undefined => {
+  const answer = readStunAnswer(message, transactionId);
+  return answer?.kind === 'mapped' ? answer.mapped : undefined;
+};
 const V4 = { address: '203.0.113.5', port: 40_000 };
 
 test('a request is a header with the magic cookie and the transaction ID', () => {
@@ -23,8 +28,8 @@ test('the vectors of RFC 5769', () => {
     '010100482112a442b7e7a701bc34d686fa87dfae8022000b7465737420766563746f7220002000140002a1470113a9faa5d3f179bc25f4b5bed2b9d900080014a382954e4be67bf11784c97c8292c275bfe3ed4180280004c8fb0b4c',
     'hex',
   );
-  assert.deepEqual(mappedAddress(ipv4, RFC_5769_ID), { address: '192.0.2.1', port: 32_853 });
-  assert.deepEqual(mappedAddress(ipv6, RFC_5769_ID), {
+  assert.deepEqual(mappedIn(ipv4, RFC_5769_ID), { address: '192.0.2.1', port: 32_853 });
+  assert.deepEqual(mappedIn(ipv6, RFC_5769_ID), {
     address: '2001:db8:1234:5678:11:2233:4455:6677',
     port: 32_853,
   });
@@ -34,6 +39,7 @@ describe('taken', () => {
   const software = attribute(0x8022, Buffer.from('server'));
   const old = attribute(0x0001, Buffer.from([0, 1, 0, 80, 192, 0, 2, 9]));
   for (const [what, message] of [
+    ['with a fingerprint', fingerprinted(stunAnswer(request, V4))],
     ['with the plain address of an old server beside it', stunAnswer(request, V4, { before: [old] })],
     ['with what need not be understood', stunAnswer(request, V4, { before: [software], after: [software] })],
     [
@@ -43,7 +49,39 @@ describe('taken', () => {
       }),
     ],
   ] as const) {
-    test(what, () => assert.deepEqual(mappedAddress(message, id), V4));
+    test(what, () => assert.deepEqual(mappedIn(message, id), V4));
+  }
+});
+
+/** An error answer with these attributes. */
+function refusal(...attributes: Buffer[]): Buffer {
+  const header = Buffer.from(request);
+  header.writeUInt16BE(0x0111, 0);
+  header.writeUInt16BE(Buffer.concat(attributes).length, 2);
+  return Buffer.concat([header, ...attributes]);
+}
+
+describe('an error', () => {
+  // RFC 8489 14.15: 0x8023 names the server to ask instead.
+  const alternate = attribute(0x8023, Buffer.from([0, 1, 0x0d, 0x96, 192, 0, 2, 66]));
+  for (const [what, message, code] of [
+    [
+      '300 with another server, which is not gone to',
+      refusal(errorCode(300, 'Try Alternate'), alternate),
+      300,
+    ],
+    [
+      '420 with what it did not understand',
+      refusal(errorCode(420, ''), attribute(0x000a, Buffer.alloc(2))),
+      420,
+    ],
+    [
+      '500, and no address counts beside it',
+      refusal(errorCode(500, ''), stunAnswer(request, V4).subarray(20)),
+      500,
+    ],
+  ] as const) {
+    test(what, () => assert.deepEqual(readStunAnswer(message, id), { kind: 'error', code }));
   }
 });
 
@@ -58,7 +96,28 @@ describe('ignored', () => {
     ['an empty datagram', Buffer.alloc(0)],
     ['half a header', good.subarray(0, 19)],
     ['a request', request],
-    ['an error answer', stunAnswer(request, V4, { type: 0x0111 })],
+    ['an error answer without its code', stunAnswer(request, V4, { type: 0x0111 })],
+    ['an error answer of half a code', refusal(attribute(0x0009, Buffer.from([0, 0])))],
+    ['an error answer whose code is none', refusal(attribute(0x0009, Buffer.from([0, 0, 7, 0])))],
+    [
+      'a fingerprint that is wrong',
+      changed((copy) => copy.writeUInt8(copy[39]! ^ 1, 39), fingerprinted(good)),
+    ],
+    [
+      'a fingerprint before the end',
+      Buffer.concat([fingerprinted(good, 4), attribute(0x8022, Buffer.alloc(0))]),
+    ],
+    [
+      'a fingerprint of another length',
+      stunAnswer(request, V4, { after: [attribute(0x8028, Buffer.alloc(8))] }),
+    ],
+    [
+      'an address behind the signature, which anybody can add',
+      changed(
+        (copy) => copy.writeUInt16BE(0x0008, 20),
+        stunAnswer(request, V4, { after: [good.subarray(20)] }),
+      ),
+    ],
     ['an indication', stunAnswer(request, V4, { type: 0x0011 })],
     ['another transaction', changed((copy) => copy.writeUInt8(copy[19]! ^ 1, 19))],
     ['another cookie', changed((copy) => copy.writeUInt32BE(0x2112a443, 4))],
@@ -78,12 +137,12 @@ describe('ignored', () => {
     ['a plain address alone', changed((copy) => copy.writeUInt16BE(0x0001, 20))],
     ['more than a datagram', stunAnswer(request, V4, { after: [attribute(0x8022, Buffer.alloc(1500))] })],
   ] as const) {
-    test(what, () => assert.equal(mappedAddress(message, id), undefined));
+    test(what, () => assert.equal(readStunAnswer(message, id), undefined));
   }
 
   test('every truncation, and noise', () => {
     for (let length = 0; length < good.length; length++) {
-      assert.equal(mappedAddress(good.subarray(0, length), id), undefined);
+      assert.equal(readStunAnswer(good.subarray(0, length), id), undefined);
     }
     for (let round = 0; round < 5000; round++) {
       const noise = randomBytes(20 + 4 * (round % 40));
@@ -91,7 +150,7 @@ describe('ignored', () => {
       noise.writeUInt16BE(noise.length - 20, 2);
       noise.writeUInt32BE(0x2112a442, 4);
       id.copy(noise, 8);
-      const found = mappedAddress(noise, id);
+      const found = mappedIn(noise, id);
       if (found) assert.match(found.address, /^[0-9a-f.:]+$/);
     }
   });

@@ -93,6 +93,8 @@ export class AgentHarness implements AsyncDisposable {
   readonly log: AgentLog;
   /** What the configuration file says; it is read where `--config` is among the flags. */
   file = '';
+  /** Gives a start up. */
+  signal: AbortSignal | undefined;
   readonly #agents: Agent[] = [];
   readonly #waiting: { condition: () => boolean; resolve: () => void }[] = [];
 
@@ -138,6 +140,7 @@ export class AgentHarness implements AsyncDisposable {
       log: this.log,
       clock,
       env: {},
+      ...(this.signal && { signal: this.signal }),
     });
     this.#agents.push(agent);
     return agent;

@@ -1,5 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { crc32 } from 'node:zlib';
 import type { Endpoint } from '../../src/net/address.ts';
 
 const MAGIC = 0x2112a442;
@@ -11,6 +12,8 @@ export interface FakeStun extends AsyncDisposable {
   readonly requests: number;
   /** What to answer; undefined for nothing. */
   answer: (request: Buffer, from: Endpoint) => readonly Buffer[] | undefined;
+  /** Says something that nobody asked for. */
+  say(message: Buffer, to: Endpoint): void;
 }
 
 /** A STUN server whose answers are given by the test; by default it tells the truth. */
@@ -32,6 +35,7 @@ export async function startFakeStun(
       return requests;
     },
     answer,
+    say: (message, to) => socket.send(message, to.port, to.address),
     [Symbol.asyncDispose]: async () => {
       const closed = once(socket, 'close');
       socket.close();
@@ -60,6 +64,30 @@ export function attribute(type: number, value: Buffer): Buffer {
   padded.writeUInt16BE(value.length, 2);
   value.copy(padded, 4);
   return padded;
+}
+
+/** An error answer to this request. */
+export function stunError(request: Buffer, code: number, ...more: Buffer[]): Buffer {
+  const attributes = Buffer.concat([errorCode(code, 'reason'), ...more]);
+  const header = Buffer.from(request.subarray(0, 20));
+  header.writeUInt16BE(0x0111, 0);
+  header.writeUInt16BE(attributes.length, 2);
+  return Buffer.concat([header, attributes]);
+}
+
+/** RFC 8489 14.8 */
+export function errorCode(code: number, reason: string): Buffer {
+  const head = Buffer.from([0, 0, Math.floor(code / 100), code % 100]);
+  return attribute(0x0009, Buffer.concat([head, Buffer.from(reason)]));
+}
+
+/** The message with a FINGERPRINT (RFC 8489 14.7), where so many bytes are to follow it. */
+export function fingerprinted(message: Buffer, toFollow = 0): Buffer {
+  const signed = Buffer.from(message);
+  signed.writeUInt16BE(message.length - 20 + 8 + toFollow, 2);
+  const value = Buffer.alloc(4);
+  value.writeUInt32BE((crc32(signed) ^ 0x5354554e) >>> 0);
+  return Buffer.concat([signed, attribute(0x8028, value)]);
 }
 
 function xorMapped(request: Buffer, { address, port }: Endpoint): Buffer {

@@ -10,6 +10,9 @@ export type MessageText = string;
 /** Called once for each message that arrives. Must not throw. */
 export type MessageHandler = (text: MessageText, source: Endpoint, transport: Transport) => void;
 
+/** Called once for each datagram, with bytes of its own. Must not throw. */
+export type StunHandler = (bytes: Buffer, source: Endpoint) => void;
+
 /** An open listener: takes messages up and sends them down. Knows nothing of clouds, NATs and transactions. */
 export interface Transport {
   readonly listener: Listener;
@@ -17,6 +20,11 @@ export interface Transport {
   readonly reliable: boolean;
   /** What passed and what did not since the listener was opened. Read it, do not keep it up. */
   readonly counters: Readonly<TransportCounters>;
+  /**
+   * Hears the STUN datagrams (RFC 8489) that come to this socket, as long as it is set; without it they are dropped
+   * as keep-alives are. Absent where there is no such thing.
+   */
+  onStun?: StunHandler | undefined;
   /** Sends from the bound address. Never throws; what cannot be sent is counted and logged at most now and then. */
   send(text: MessageText, destination: Endpoint): void;
   /** Nothing is handed up after the call, and the socket is gone when the promise resolves. */
@@ -27,7 +35,7 @@ export interface Transport {
 export interface TransportCounters {
   /** Handed to the handler. */
   received: number;
-  /** Keep-alives, STUN and empty datagrams: dropped before the handler. */
+  /** Keep-alives, STUN and empty datagrams: never handed to the handler. */
   ignored: number;
   receiveErrors: number;
   /** Taken by the system. */

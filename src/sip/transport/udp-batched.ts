@@ -6,9 +6,9 @@ import type { Listener } from '../../net/listener.ts';
 import { LogLimit } from '../../net/log-limit.ts';
 import { SOCKADDR_LENGTH } from '../../net/sockaddr.ts';
 import { DatagramArena } from './datagram-arena.ts';
-import { isNotSip } from './not-sip.ts';
+import { isAudibleStun, isNotSip } from './not-sip.ts';
 import { PeerCache } from './peer-cache.ts';
-import type { MessageHandler, MessageText, Transport, TransportCounters } from './transport.ts';
+import type { MessageHandler, MessageText, StunHandler, Transport, TransportCounters } from './transport.ts';
 import { boundListener, limitedWarn, type UdpOptions, type Warn, zeroCounters } from './udp-options.ts';
 import { UdpOutbox } from './udp-outbox.ts';
 import { type Polled, UdpPoller } from './udp-poller.ts';
@@ -27,6 +27,7 @@ export class UdpBatched implements Transport, Polled {
   readonly listener: Listener;
   readonly reliable: boolean = false;
   readonly counters: TransportCounters = zeroCounters();
+  onStun: StunHandler | undefined;
   readonly fd: number;
   readonly #libc: Libc;
   readonly #handler: MessageHandler;
@@ -113,6 +114,11 @@ export class UdpBatched implements Transport, Polled {
     const length = inbox.received(slot);
     if (isNotSip(inbox.bytes, inbox.data(slot), length)) {
       this.counters.ignored++;
+      if (this.onStun && isAudibleStun(inbox.bytes, inbox.data(slot), length)) {
+        // Copied: the handler may keep it, and the next datagram comes to the same place.
+        const bytes = Buffer.from(inbox.bytes.subarray(inbox.data(slot), inbox.data(slot) + length));
+        this.onStun(bytes, this.#peers.source(inbox.words, inbox.name(slot)));
+      }
       return;
     }
     const source = this.#peers.source(inbox.words, inbox.name(slot));

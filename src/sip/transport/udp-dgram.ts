@@ -2,9 +2,9 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { type Endpoint, type Family, familyOf, formatEndpoint, unbracket } from '../../net/address.ts';
 import type { Listener } from '../../net/listener.ts';
 import { LogLimit } from '../../net/log-limit.ts';
-import { isNotSip } from './not-sip.ts';
+import { isAudibleStun, isNotSip } from './not-sip.ts';
 import { PeerCache } from './peer-cache.ts';
-import type { MessageHandler, MessageText, Transport, TransportCounters } from './transport.ts';
+import type { MessageHandler, MessageText, StunHandler, Transport, TransportCounters } from './transport.ts';
 import { bindError, notAnAddress } from './transport-error.ts';
 import {
   boundListener,
@@ -26,6 +26,7 @@ export class UdpDgram implements Transport {
   readonly listener: Listener;
   readonly reliable: boolean = false;
   readonly counters: TransportCounters = zeroCounters();
+  onStun: StunHandler | undefined;
   readonly #socket: Socket;
   readonly #family: Family;
   readonly #handler: MessageHandler;
@@ -122,6 +123,9 @@ export class UdpDgram implements Transport {
   #deliver(bytes: Buffer, from: RemoteInfo): void {
     if (isNotSip(bytes, 0, bytes.length)) {
       this.counters.ignored++;
+      if (this.onStun && isAudibleStun(bytes, 0, bytes.length)) {
+        this.onStun(bytes, { address: from.address, port: from.port });
+      }
       return;
     }
     this.counters.received++;

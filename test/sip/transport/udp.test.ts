@@ -173,6 +173,42 @@ for (const implementation of ['batched', 'dgram'] as const) {
       assert.equal(transport.counters.ignored, noise.length);
     });
 
+    test('STUN goes to who hears it, and what is no STUN to nobody but the handler', async (t) => {
+      const received: string[] = [];
+      const transport = await openOn(t, '127.0.0.1', (text) => received.push(text));
+      const { socket, endpoint } = await openPeer(t);
+      const heard: { bytes: Buffer; source: Endpoint }[] = [];
+      const { port } = transport.listener.bound;
+      const stun = (fill: number, length = 28): Buffer => {
+        const datagram = Buffer.alloc(length, fill);
+        datagram.set([1, 1, 0, 8, 0x21, 0x12, 0xa4, 0x42]);
+        return datagram;
+      };
+      const say = async (...datagrams: (Buffer | string)[]): Promise<void> => {
+        for (const each of [...datagrams, 'end']) {
+          socket.send(typeof each === 'string' ? Buffer.from(each, 'latin1') : each, port, '127.0.0.1');
+        }
+        const before = received.filter((text) => text === 'end').length;
+        await until(() => received.filter((text) => text === 'end').length > before);
+      };
+      await say(stun(1));
+      transport.onStun = (bytes, source) => heard.push({ bytes, source });
+      const sip = 'OPTI!\u0012\u00a4B with the cookie where STUN has it';
+      const halfStun = '\u0001\u0001\0\u0008!\u0012\u00a4A another cookie';
+      await say(stun(2), '\r\n\r\n', '', stun(3).subarray(0, 19), sip, stun(4), halfStun, stun(5, 1501));
+      transport.onStun = undefined;
+      await say(stun(6));
+      // Of each its own bytes: none was overwritten by the next.
+      assert.deepEqual(heard, [
+        { bytes: stun(2), source: endpoint },
+        { bytes: stun(4), source: endpoint },
+      ]);
+      const unheard = stun(3).subarray(0, 19).toString('latin1');
+      assert.deepEqual(received, ['end', unheard, sip, halfStun, 'end', 'end']);
+      assert.equal(transport.counters.received, received.length);
+      assert.equal(transport.counters.ignored, 7);
+    });
+
     test('sends from outside of a message at once, in order', async (t) => {
       const transport = await openOn(t, '127.0.0.1', () => undefined);
       const { socket, endpoint } = await openPeer(t);
