@@ -44,7 +44,7 @@ export async function askStun(socket: StunSocket, options: AskStunOptions): Prom
   const alive = setInterval(() => {}, STUN_TIMEOUT_MS);
   const open = new Set<Question>();
   const stopHearing = socket.hear((message, from) => {
-    for (const question of open) if (take(question, message, from)) return;
+    for (const question of open) take(question, message, from);
   });
   const taken = new Map<string, StunServer>();
   try {
@@ -118,15 +118,13 @@ async function askServer(
   return told;
 }
 
-/** True where the datagram belongs to this question and to no other. */
-function take({ server, transactionId, answered }: Question, message: Buffer, from: Endpoint): boolean {
-  if (from.port !== server.port || normalizeHost(from.address) !== server.address) return false;
+/** Takes the datagram where it answers this question: from where that was asked, and with its number. */
+function take({ server, transactionId, answered }: Question, message: Buffer, from: Endpoint): void {
+  if (from.port !== server.port || normalizeHost(from.address) !== server.address) return;
   const answer = readStunAnswer(message, transactionId);
-  if (!answer) return false;
-  if (answer.kind === 'mapped') answered({ mapped: answer.mapped });
+  if (answer?.kind === 'mapped') answered({ mapped: answer.mapped });
   // RFC 8489 10: 300 names another server, which nobody vouches for. Those that were configured are asked.
-  else answered({ why: `answered with error ${answer.code}` });
-  return true;
+  else if (answer) answered({ why: `answered with error ${answer.code}` });
 }
 
 /**

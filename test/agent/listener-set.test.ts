@@ -59,3 +59,25 @@ test('a call that rang and was refused keeps no listener', async () => {
   clock.advance(5_000);
   assert.deepEqual([listeners.retiring.length, closed(), clock.pending], [0, 1, 0]);
 });
+
+test('a socket that waits for its name serves nobody until it is added, and is closed where it is not', async () => {
+  const { listeners, closed } = await build();
+  const at = (address: string): Listener => ({
+    transport: 'udp',
+    bound: { address, port: 5060 },
+    advertised: undefined,
+  });
+  const [one, other] = [at('10.0.0.2'), at('10.0.0.3')];
+  const held = await listeners.hold([one, other]);
+  assert.deepEqual([...held.keys()], [one, other]);
+  assert.equal(listeners.transportOf(one), undefined);
+  assert.ok(listeners.isHeld(held.get(one)!) && listeners.isHeld(held.get(other)!));
+  const named = { ...one, advertised: { address: '203.0.113.5', port: 5060 } };
+  assert.deepEqual(await listeners.add([named], () => {}), []);
+  assert.equal(listeners.transportOf(one), held.get(one));
+  assert.deepEqual(held.get(one)?.listener.advertised, named.advertised);
+  assert.ok(!listeners.isHeld(held.get(one)!));
+  await listeners.release();
+  assert.ok(!listeners.isHeld(held.get(other)!));
+  assert.equal(closed(), 1);
+});

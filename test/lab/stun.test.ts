@@ -163,7 +163,7 @@ describe('the listener itself asks', needsRoot, () => {
       ['ip saddr 10.0.0.15 udp sport 5060 snat to 198.51.100.1:15060', 'masquerade'],
       ['udp dport 15060 dnat to 10.0.0.15:5060'],
     );
-    const answered = await lab.capture('vm', 'ens5', 'udp src port 3478');
+    const answered = await lab.capture('vm', 'ens5', 'udp src port 3478 and dst host 10.0.0.15');
     await using cloudsip = await agent(lab, ['--listen', 'udp:10.0.0.15:5060 as 198.51.100.1:15060']);
     assert.deepEqual(listening(cloudsip), ['10.0.0.15:5060 198.51.100.1:15060']);
     const servers = ['198.51.100.10', '198.51.100.20'];
