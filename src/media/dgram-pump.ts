@@ -1,4 +1,5 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { receiveMessageOnPort } from 'node:worker_threads';
 import { type Endpoint, familyOf, normalizeHost } from '../net/address.ts';
 import type { Command, ForwarderData, Pump, Report } from './forwarder-protocol.ts';
 import { isRtcp, latchBit, mayLearn, reaimed } from './latch.ts';
@@ -46,9 +47,18 @@ export class DgramPump implements Pump {
 
   /** Listens for commands from now on. */
   start(): void {
-    this.#data.port.on('message', (commands: readonly Command[]) => {
-      for (const command of commands) this.run(command);
-    });
+    this.#data.port.on('message', (commands: readonly Command[]) => this.#runAll(commands));
+  }
+
+  #runAll(commands: readonly Command[]): void {
+    for (const command of commands) this.run(command);
+  }
+
+  /** A packet that answers an SDP must not overtake what that SDP told the relay, whichever the loop looks at first. */
+  #takeCommands(): void {
+    const { port } = this.#data;
+    for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port))
+      this.#runAll(next.message);
   }
 
   run(command: Command): void {
@@ -169,6 +179,7 @@ export class DgramPump implements Pump {
   }
 
   #forward(channel: Channel, packet: Buffer, source: RemoteInfo): void {
+    this.#takeCommands();
     const { values } = this.#table;
     const at = this.#table.base(channel.slot);
     if (packet.length === 0) {
