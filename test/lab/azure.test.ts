@@ -1,14 +1,21 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { makeCertificate } from '../support/certificate.ts';
 import { type ArmDocument, effectiveGroup } from '../support/fake-arm-document.ts';
 import type { AzureDocuments } from '../support/fake-azure-document.ts';
 import { needsRoot } from '../support/privileged.ts';
 import { requestText } from '../support/sip-text.ts';
-import { ARM_ENDPOINT, ARM_HOST, armTruth, azureCloud, silentAzureCloud, startArm } from './azure-cloud.ts';
+import {
+  ARM_HOST,
+  armEnvironment,
+  armOffice,
+  armTruth,
+  azureCloud,
+  silentAzureCloud,
+  startArm,
+} from './azure-cloud.ts';
 import { buildLab } from './build-lab.ts';
 import { cloud } from './cloud.ts';
 import { diagnose, findingOf } from './doctor-machine.ts';
@@ -16,23 +23,14 @@ import { everyAddressServes } from './every-address.ts';
 import type { LabHost } from './lab-host.ts';
 import { call, hangUp, Office, publicAddress, talk } from './office.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'cloudsip-lab-azure-'));
-after(() => rmSync(directory, { recursive: true, force: true }));
-const certificate = await makeCertificate(directory, [ARM_HOST]);
-const env = {
-  AZURE_RESOURCE_MANAGER_ENDPOINT: ARM_ENDPOINT,
-  NODE_EXTRA_CA_CERTS: certificate.certificateFile,
-};
-
 everyAddressServes('every address of a machine of Azure serves by itself, told by metadata alone', {
   cloud: azureCloud,
 });
 
-everyAddressServes('every address of a machine of Azure serves by itself, told by the Resource Manager', {
-  cloud: silentAzureCloud,
-  prepare: (lab) => startArm(lab, certificate),
-  env,
-});
+everyAddressServes(
+  'every address of a machine of Azure serves by itself, told by the Resource Manager',
+  armOffice,
+);
 
 describe('a machine of Azure while it runs', needsRoot, () => {
   test('a public address that moves is followed, and a preemption ends in peace', async () => {
@@ -74,6 +72,7 @@ describe('a machine of Azure while it runs', needsRoot, () => {
     const vm = lab.host('vm');
     mkdirSync(join(vm.directory, 'cloudsip-state'), { mode: 0o700 });
     await lab.startMetadataOf(silentAzureCloud);
+    const certificate = await makeCertificate(lab.directory, [ARM_HOST]);
     const truth = armTruth(lab, certificate);
     const rule = (name: string, priority: number, ports: string, more = {}): Record<string, unknown> => ({
       name: `securityRules/${name}`,
@@ -90,7 +89,7 @@ describe('a machine of Azure while it runs', needsRoot, () => {
     const sip = rule('sip', 300, '5060');
     const rtp = rule('rtp', 310, '10000-20000');
     const arm = await startArm(lab, certificate, { ...truth, effectiveGroups: groups([sip, rtp]) });
-    const options = { env, firmware: azureCloud.firmware };
+    const options = { env: armEnvironment(lab.directory), firmware: azureCloud.firmware };
 
     const healthy = await diagnose(vm, [], options);
     assert.deepEqual(healthy.bad, []);

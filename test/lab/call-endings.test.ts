@@ -3,10 +3,15 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import type { BaresipPhone } from '../support/baresip.ts';
 import { needsRoot } from '../support/privileged.ts';
 import { clouds } from './clouds.ts';
-import { call, hangUp, Office, talk } from './office.ts';
+import { call, hangUp, holdAndResume, Office, publicAddress, talk } from './office.ts';
 
-for (const [name, cloud] of Object.entries(clouds)) {
-  describe(`how a call begins and ends on ${name}`, needsRoot, () => {
+/** Of the machine's second card, where bob is registered: every call of his passes both cards. */
+const secondCard = '203.0.113.7';
+const toBob = `sip:bob@${publicAddress}`;
+const toAlice = `sip:alice@${secondCard}`;
+
+for (const [name, options] of Object.entries(clouds)) {
+  describe(`how a call begins and ends: ${name}`, needsRoot, () => {
     let office: Office;
     let alice: BaresipPhone;
     let bob: BaresipPhone;
@@ -14,18 +19,19 @@ for (const [name, cloud] of Object.entries(clouds)) {
     let bobAtHome: BaresipPhone;
 
     before(async () => {
-      office = await Office.open({ cloud });
+      office = await Office.open(options);
+      await Promise.all([office.knows(publicAddress), office.knows(secondCard)]);
       await Promise.all([office.account('alice'), office.account('bob')]);
       [alice, bob] = await Promise.all([
         office.phone('alice-host', { user: 'alice', toneHz: 440 }),
-        office.phone('bob-host', { user: 'bob', toneHz: 880 }),
+        office.phone('bob-host', { user: 'bob', domain: secondCard, toneHz: 880 }),
       ]);
     });
     after(() => office[Symbol.asyncDispose]());
     afterEach(() => office.mediaPortsReturned());
 
     test('the caller gives up while it rings', async () => {
-      await alice.dial(bob.uri);
+      await alice.dial(toBob);
       await bob.ringing();
       assert.ok((await office.mediaPorts()) > 0);
       await alice.hangup();
@@ -33,7 +39,7 @@ for (const [name, cloud] of Object.entries(clouds)) {
     });
 
     test('the callee is busy', async () => {
-      await alice.dial(bob.uri);
+      await alice.dial(toBob);
       await bob.ringing();
       await bob.reject();
       assert.match((await alice.closed()).param ?? '', /486/);
@@ -42,16 +48,27 @@ for (const [name, cloud] of Object.entries(clouds)) {
 
     test('nobody of that name is registered', async () => {
       await office.account('carol');
-      await alice.dial('sip:carol@203.0.113.5');
+      await alice.dial(`sip:carol@${publicAddress}`);
       assert.match((await alice.closed()).param ?? '', /480/);
-      await alice.dial('sip:nobody@203.0.113.5');
+      await alice.dial(`sip:nobody@${publicAddress}`);
       assert.match((await alice.closed()).param ?? '', /404/);
     });
 
-    test('the callee calls back at once, and either side may end it', async () => {
-      await call(alice, bob);
+    test('nobody answers', async () => {
+      const dave = await office.phone('home-phone', { user: 'dave', toneHz: 1000, ringsForS: 1 });
+      await alice.dial(dave.uri);
+      await dave.ringing();
+      assert.match((await dave.closed()).param ?? '', /Local timeout/);
+      assert.match((await alice.closed()).param ?? '', /^4\d\d /);
+      await dave.kill();
+    });
+
+    test('either side holds and takes back, either side ends it, and the callee calls back at once', async () => {
+      await call(alice, bob, toBob);
+      await holdAndResume(alice, bob);
+      await holdAndResume(bob, alice);
       await hangUp(bob, alice);
-      await call(bob, alice);
+      await call(bob, alice, toAlice);
       await hangUp(bob, alice);
     });
 
@@ -61,7 +78,7 @@ for (const [name, cloud] of Object.entries(clouds)) {
         [bob, bobAtHome],
         [bobAtHome, bob],
       ] as const) {
-        await alice.dial(bob.uri);
+        await alice.dial(toBob);
         await Promise.all([bob.ringing(), bobAtHome.ringing()]);
         await winner.answer();
         await Promise.all([alice.established(), winner.established(), loser.closed()]);
@@ -71,7 +88,7 @@ for (const [name, cloud] of Object.entries(clouds)) {
     });
 
     test('of two telephones one refuses, and the other still has the call', async () => {
-      await alice.dial(bob.uri);
+      await alice.dial(toBob);
       await Promise.all([bob.ringing(), bobAtHome.ringing()]);
       await bob.reject();
       await bob.closed();

@@ -1,6 +1,18 @@
-import { azureCloud } from './azure-cloud.ts';
-import { gcpCloud } from './gcp-cloud.ts';
-import { ec2Cloud, type LabCloud } from './lab-metadata.ts';
+import { armOffice, azureCloud } from './azure-cloud.ts';
+import { apiEnvironment, bareEc2Cloud, startEc2Api } from './ec2-cloud.ts';
+import { computeEnvironment, gcpCloud, silentGcpCloud, startCompute } from './gcp-cloud.ts';
+import { ec2Cloud } from './lab-metadata.ts';
+import type { OfficeOptions } from './office.ts';
 
-/** The clouds that what is the same everywhere is tried in, by their providers' names. */
-export const clouds: Readonly<Record<string, LabCloud>> = { ec2: ec2Cloud, gcp: gcpCloud, azure: azureCloud };
+/**
+ * The agent in each of the three clouds, by each way to learn its addresses: from metadata alone, and from the API
+ * where metadata tells of no public address. What is the same everywhere is tried in all of them.
+ */
+export const clouds: Readonly<Record<string, OfficeOptions>> = {
+  'EC2 by metadata': { cloud: ec2Cloud },
+  'EC2 by its API': { cloud: bareEc2Cloud, prepare: startEc2Api, env: apiEnvironment },
+  'Compute Engine by metadata': { cloud: gcpCloud },
+  'Compute Engine by its API': { cloud: silentGcpCloud, prepare: startCompute, env: computeEnvironment },
+  'Azure by metadata': { cloud: azureCloud },
+  'Azure by its API': armOffice,
+};

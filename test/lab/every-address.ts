@@ -45,7 +45,7 @@ export function everyAddressServes(
       await Promise.all(
         names.map(async (user, index) => {
           const { host, at } = desks[user];
-          await known(office, at);
+          await office.knows(at);
           phones.set(user, await office.phone(host, { user, domain: at, toneHz: 440 * (index + 1) }));
         }),
       );
@@ -80,15 +80,6 @@ export function everyAddressServes(
       });
     }
   });
-}
-
-/**
- * Resolves when the agent goes by the address: mostly at once, but where an API tells, it serves before that on a
- * machine that is too busy to ask in time.
- */
-async function known(office: Office, address: string): Promise<void> {
-  const told = new RegExp(`"(?:bound|advertised|privateAddress|after)":"${literal(address)}[:"]`);
-  await office.cloudsip.program.line(told, { timeoutMs: 120_000 });
 }
 
 /** Packets to and from an address. */

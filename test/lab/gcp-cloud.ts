@@ -13,7 +13,11 @@ const firmware: Readonly<Record<string, string>> = {
 
 /** Beside the metadata's own port at its address. */
 const API_PORT = 8080;
-export const API_ENDPOINT: string = `http://169.254.169.254:${API_PORT}/compute/v1/`;
+
+/** What a person sets for the API of the laboratory. */
+export const computeEnvironment: Readonly<Record<string, string>> = {
+  CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE: `http://169.254.169.254:${API_PORT}/compute/v1/`,
+};
 
 /** The address of a forwarding rule: its packets arrive with that destination. */
 export const FORWARDED = '203.0.113.6';

@@ -10,8 +10,8 @@ import { cloud } from './cloud.ts';
 import { diagnose, findingOf } from './doctor-machine.ts';
 import { everyAddressServes } from './every-address.ts';
 import {
-  API_ENDPOINT,
   accountOf,
+  computeEnvironment as env,
   FORWARDED,
   forward,
   gcpCloud,
@@ -20,8 +20,6 @@ import {
 } from './gcp-cloud.ts';
 import type { LabHost } from './lab-host.ts';
 import { call, hangUp, Office, publicAddress, talk } from './office.ts';
-
-const env = { CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE: API_ENDPOINT };
 
 everyAddressServes(
   'every address of a machine of Compute Engine serves by itself, told by metadata alone',

@@ -19,7 +19,9 @@ export const publicAddresses: readonly string[] = ['203.0.113.5', '203.0.113.6',
 /** What they stand in front of. */
 export const privateAddresses: readonly string[] = ['10.0.0.15', '10.0.0.16', '10.0.1.15'];
 
-export interface OfficeOptions extends CloudsipOptions {
+export interface OfficeOptions extends Omit<CloudsipOptions, 'env'> {
+  /** As for the agent, or what can be told only once `prepare` has run. */
+  readonly env?: CloudsipOptions['env'] | ((lab: Lab) => CloudsipOptions['env']);
   /** The cloud that it stands in; EC2 by default. Its machine is the same in every cloud. */
   readonly cloud?: LabCloud;
   /** Default: the standard one, which has no IPv6. */
@@ -52,17 +54,32 @@ export class Office implements AsyncDisposable {
   }
 
   static async open(options: OfficeOptions = {}): Promise<Office> {
-    const { cloud: labCloud = ec2Cloud, topology = cloud, document, prepare, ...given } = options;
+    const { cloud: labCloud = ec2Cloud, topology = cloud, document, prepare, env, ...given } = options;
     const lab = await buildLab(topology);
     try {
       const metadata = await lab.startMetadataOf<unknown>(labCloud, document);
       await prepare?.(lab);
-      const agentOptions = { firmware: labCloud.firmware, ...given };
+      const environment = typeof env === 'function' ? env(lab) : env;
+      const agentOptions = {
+        firmware: labCloud.firmware,
+        ...given,
+        ...(environment && { env: environment }),
+      };
       return new Office(lab, metadata, await startCloudsip(lab.host('vm'), agentOptions), agentOptions);
     } catch (error) {
       await lab.close();
       throw error;
     }
+  }
+
+  /**
+   * Resolves when the agent goes by a public address: mostly at once, but where an API tells, it serves before that
+   * on a machine that is too busy to ask in time.
+   */
+  async knows(address: string): Promise<void> {
+    const literal = address.replaceAll('.', '\\.');
+    const told = new RegExp(`"(?:bound|advertised|privateAddress|after)":"${literal}[:"]`);
+    await this.cloudsip.program.line(told, { timeoutMs: 120_000 });
   }
 
   /** The account of that name; it is made where there is none. */

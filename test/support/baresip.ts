@@ -17,6 +17,8 @@ export interface PhoneOptions {
   readonly password?: string;
   /** `manual` (default) rings until `answer` or `reject`; `early` sends 183 with media; `auto` answers. */
   readonly answerMode?: 'manual' | 'early' | 'auto';
+  /** Seconds after which it gives up a call that nobody answers; default 120. */
+  readonly ringsForS?: number;
   readonly transport?: 'udp' | 'tcp' | 'tls';
   /** Seconds; default 60. */
   readonly registrationInterval?: number;
@@ -256,7 +258,7 @@ function configuration(host: LabHost, options: PhoneOptions, directory: string):
   const lines = [
     'poll_method epoll',
     `sip_listen ${bracket(host.address)}:${options.port ?? 5060}`,
-    'call_local_timeout 120',
+    `call_local_timeout ${options.ringsForS ?? 120}`,
     'call_max_calls 4',
     `audio_source ausine,${options.toneHz}`,
     // All that ausine offers; baresip converts to the codec's 8 kHz, mono.
