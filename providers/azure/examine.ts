@@ -52,6 +52,15 @@ function unasked(machine: AzureMachine | undefined, error: DiscoveryError): Find
   const evidence = error.message;
   if (!machine)
     return { check, verdict: 'skip', evidence: `The Resource Manager was not asked: ${evidence}` };
+  // A VM without an identity is well: that is how Azure makes them. One whose identity fails is another matter.
+  if (error.code === 'discovery.api-anonymous') {
+    return {
+      check,
+      verdict: 'skip',
+      evidence: `The Resource Manager was not asked whether network security groups let packets through to each listener and the RTP ports, and whether it tells the same addresses as metadata. ${evidence}`,
+      remedy: `To have that checked:\n${grant(machine)}`,
+    };
+  }
   if (error.code === 'discovery.api-credentials') {
     return { check, verdict: 'warn', evidence, remedy: grant(machine) };
   }

@@ -31,12 +31,26 @@ export function refusalOf(action: string, scope: string, error: unknown): ArmRef
 export function refusedCredentials(error: unknown): DiscoveryError {
   const { name, message } = lastOf(error);
   const known = isCredentialError(name);
+  // The metadata service of a VM without an identity: 400, `invalid_request`, "Identity not found".
+  if (/\binvalid_request\b/.test(message) && known && !namesCredentials()) {
+    return new DiscoveryError(
+      'discovery.api-anonymous',
+      `The Resource Manager: expected a token for it, came no credentials (${shortened(message)}): this VM has no identity.`,
+      { cause: error },
+    );
+  }
   const came = known ? 'no credentials' : quoted(name);
   return new DiscoveryError(
     known ? 'discovery.api-credentials' : 'discovery.api-failed',
     `The Resource Manager: expected a token for it, came ${came} (${shortened(message)}).`,
     { cause: error },
   );
+}
+
+/** Whether somebody says in the environment whose token to ask for: then that there is none is a fault. */
+function namesCredentials(): boolean {
+  const names = ['AZURE_CLIENT_ID', 'AZURE_TENANT_ID', 'AZURE_FEDERATED_TOKEN_FILE', 'AZURE_USERNAME'];
+  return names.some((name) => process.env[name]);
 }
 
 /** A chain tells of every source that was tried; the last, the VM's own identity, is what a VM should have. */

@@ -113,8 +113,9 @@ function remedy(
   code: DiscoveryErrorCode | undefined,
   actions: readonly string[],
 ): string {
-  if (code === 'discovery.api-credentials' || code === 'discovery.api-forbidden') {
-    const missing = code === 'discovery.api-credentials' ? 'an identity with ' : '';
+  const nobody = code === 'discovery.api-anonymous' || code === 'discovery.api-credentials';
+  if (nobody || code === 'discovery.api-forbidden') {
+    const missing = nobody ? 'an identity with ' : '';
     return `Give the VM ${missing}the rights ${actions.join(' and ')}: "cloudsip doctor" shows the commands.`;
   }
   if (code === 'discovery.endpoint' || code === undefined)

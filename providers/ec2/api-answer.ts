@@ -25,7 +25,7 @@ export interface Refusal {
   /** `ec2:DescribeNetworkInterfaces` */
   readonly action: string;
   readonly code: DiscoveryErrorCode;
-  /** Nobody gave any credentials: not to be asked is how this machine is meant. */
+  /** The SDK found no credentials, in place of some that are not accepted. */
   readonly anonymous?: true;
   /** A sentence without the remedy. */
   readonly message: string;

@@ -6,6 +6,7 @@ import type { ApiInterface } from './api-answer.ts';
 import type { ApiMemory } from './api-memory.ts';
 import { apiTopology, withApi } from './api-topology.ts';
 import { askEc2, interfacesOf } from './ask-ec2.ts';
+import { hasCredentials } from './has-credentials.ts';
 import type { Imds } from './imds.ts';
 import { type MachinePlace, placeFromMachine, placeFromMetadata } from './machine-place.ts';
 
@@ -26,7 +27,7 @@ export async function completeByApi(
 ): Promise<Topology> {
   const place = await placeFromMetadata(imds, context.env);
   const inWavelength = /-wl\d/.test(place.zone ?? '');
-  if (!inWavelength && !(await hasCredentials(context, imds))) return topology;
+  if (!inWavelength && !(await hasCredentials(context.env, imds))) return topology;
   try {
     const key = JSON.stringify(topology.interfaces);
     const timing = { everyMs: COMPLETE_EVERY_MS, timeoutMs: COMPLETE_TIMEOUT_MS };
@@ -96,21 +97,6 @@ async function remembered(
       throw error;
     }
   }
-}
-
-/** Whether there is any sign of credentials, as AWS tools look for them. */
-async function hasCredentials({ env }: DiscoveryContext, imds: Imds): Promise<boolean> {
-  const signs = [
-    'AWS_ACCESS_KEY_ID',
-    'AWS_PROFILE',
-    'AWS_SHARED_CREDENTIALS_FILE',
-    'AWS_WEB_IDENTITY_TOKEN_FILE',
-    'AWS_CONTAINER_CREDENTIALS_FULL_URI',
-    'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI',
-  ];
-  if (signs.some((name) => env[name])) return true;
-  const roles = await imds.get('iam/security-credentials/');
-  return roles !== undefined && roles.trim() !== '';
 }
 
 function withUnknownPublics(nic: Topology['interfaces'][number]): Topology['interfaces'][number] {

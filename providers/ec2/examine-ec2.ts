@@ -4,6 +4,7 @@ import type { DiscoveryContext } from '../../src/discovery/provider.ts';
 import { addressFindings } from './address-findings.ts';
 import type { ApiInterface, CallResult } from './api-answer.ts';
 import { askEc2 } from './ask-ec2.ts';
+import { hasCredentials } from './has-credentials.ts';
 import { openImds } from './imds.ts';
 import { type MachinePlace, placeFromMachine, placeFromMetadata } from './machine-place.ts';
 import { networkAclFindings } from './network-acl.ts';
@@ -19,9 +20,9 @@ export async function examineEc2(
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
   try {
-    const place = await placeOf(context, signal);
+    const { place, credentials } = await lookAround(context, signal);
     const answer = await askEc2(context, place, { diagnosis: true, signal });
-    const rights = rightsFindings(answer);
+    const rights = rightsFindings(answer, credentials);
     if ('refusal' in answer.interfaces) return rights;
     const interfaces = answer.interfaces.items;
     if (interfaces.length === 0) return [...rights, noInterfaces(place)];
@@ -42,18 +43,23 @@ export async function examineEc2(
   }
 }
 
-async function placeOf(context: DiscoveryContext, signal: AbortSignal): Promise<MachinePlace> {
+/** Where to ask, and whether anybody gave this machine credentials to ask with. */
+async function lookAround(
+  context: DiscoveryContext,
+  signal: AbortSignal,
+): Promise<{ place: MachinePlace; credentials: boolean }> {
+  const { env } = context;
   try {
     const imds = await openImds(context, signal);
     try {
-      return await placeFromMetadata(imds, context.env);
+      return { place: await placeFromMetadata(imds, env), credentials: await hasCredentials(env, imds) };
     } finally {
       imds.close();
     }
   } catch (error) {
     // What is wrong with metadata is not told here: the question to the API goes on without it.
     if (!(error instanceof DiscoveryError) || error.code === 'discovery.aborted') throw error;
-    return placeFromMachine(context);
+    return { place: placeFromMachine(context), credentials: await hasCredentials(env) };
   }
 }
 

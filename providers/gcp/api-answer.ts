@@ -28,6 +28,8 @@ export interface Refusal {
   readonly code: DiscoveryErrorCode;
   /** `scope`: the machine's token may not be used for this API whatever its account may do. */
   readonly reason: 'scope' | 'permission' | 'credentials' | 'other';
+  /** There are no credentials at all, in place of some that are not accepted. */
+  readonly anonymous?: true;
   /** A sentence without the remedy. */
   readonly message: string;
 }

@@ -31,11 +31,14 @@ export function refusalOf(asked: string, error: unknown): Refusal {
       message,
     )
   ) {
-    return refusal(
-      'discovery.api-credentials',
-      'credentials',
-      'no credentials: this machine has no service account',
-    );
+    return {
+      ...refusal(
+        'discovery.api-credentials',
+        'credentials',
+        'no credentials: this machine has no service account',
+      ),
+      anonymous: true,
+    };
   }
   if (status === 401 || /invalid_grant|invalid authentication credentials/.test(message)) {
     return refusal('discovery.api-credentials', 'credentials', '401: the credentials are not accepted');

@@ -68,12 +68,28 @@ export function pasted({ sentence, commands }: Remedy): string {
 
 /** `subject` is the permission. */
 export function rightFinding(refusal: Refusal, identity: Omit<InstanceIdentity, 'scopes'>): Finding {
+  const { permission: subject, message } = refusal;
+  const remedy = pasted(remedyOf(refusal, identity));
+  if (!neverGiven(refusal, identity)) {
+    // The agent itself runs without the API wherever the metadata server answers.
+    return { check: 'rights', subject, verdict: 'warn', evidence: `${message}.`, remedy };
+  }
   return {
     check: 'rights',
-    subject: refusal.permission,
-    // The agent itself runs without the API wherever the metadata server answers.
-    verdict: 'warn',
-    evidence: `${refusal.message}.`,
-    remedy: pasted(remedyOf(refusal, identity)),
+    subject,
+    verdict: 'skip',
+    evidence: `Nobody gave this machine access to the Compute API, so it was not asked whether the firewall lets packets through to each listener and the RTP ports, and whether it tells the same addresses as the metadata server (${message}).`,
+    remedy: `To have that checked:\n${remedy}`,
   };
+}
+
+/**
+ * A machine without a service account, or with the access scopes that every one has by default, is well: the API was
+ * never meant for it. Who has a token for it and lacks a right is another matter.
+ */
+function neverGiven(
+  { reason, anonymous }: Refusal,
+  { serviceAccount }: Omit<InstanceIdentity, 'scopes'>,
+): boolean {
+  return reason === 'scope' || (anonymous === true && serviceAccount === undefined);
 }

@@ -2,6 +2,7 @@ import { CloudsipError } from '../error.ts';
 
 export type DiscoveryErrorCode =
   | 'discovery.aborted'
+  | 'discovery.api-anonymous'
   | 'discovery.api-credentials'
   | 'discovery.api-failed'
   | 'discovery.api-forbidden'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { makeCertificate } from '../support/certificate.ts';
 import { type ArmDocument, effectiveGroup } from '../support/fake-arm-document.ts';
 import type { AzureDocuments } from '../support/fake-azure-document.ts';
@@ -18,8 +18,9 @@ import {
 } from './azure-cloud.ts';
 import { buildLab } from './build-lab.ts';
 import { cloud } from './cloud.ts';
-import { diagnose, findingOf } from './doctor-machine.ts';
+import { diagnose, findingOf, judgeMachineFaults, judgeWithoutCredentials } from './doctor-machine.ts';
 import { everyAddressServes } from './every-address.ts';
+import type { Lab } from './lab.ts';
 import type { LabHost } from './lab-host.ts';
 import { call, hangUp, Office, publicAddress, talk } from './office.ts';
 
@@ -110,11 +111,38 @@ describe('a machine of Azure while it runs', needsRoot, () => {
     assert.equal(evidence, 'edge closes UDP 5060 by securityRules/closed to the internet.');
     assert.match(remedy ?? '', /^az network nsg rule create .* --priority 199 /);
 
+    arm.replace({ ...truth, effectiveGroups: groups([sip]) });
+    const silent = await diagnose(vm, [], options);
+    assert.deepEqual(
+      silent.bad.map((name) => name.replace(/ RTP udp:/, ' ')),
+      ['10.0.0.15', '10.0.0.16', '10.0.1.15'].map((address) => `security-group ${address}:10000-20000`),
+    );
+    assert.equal(silent.exitCode, 1);
+
     const action = 'Microsoft.Network/networkInterfaces/effectiveNetworkSecurityGroups/action';
     arm.replace({ ...truth, denied: [action] });
     const refused = await diagnose(vm, [], options);
     assert.deepEqual(refused.bad, [`rights ${action}`]);
     assert.match(findingOf(refused, 'rights', action).remedy ?? '', /az role definition create/);
+  });
+});
+
+describe('the doctor on a machine of Azure that has no identity', needsRoot, () => {
+  let lab: Lab;
+  before(async () => {
+    lab = await buildLab(cloud);
+    mkdirSync(join(lab.host('vm').directory, 'cloudsip-state'), { mode: 0o700 });
+    const { token: _none, ...documents } = azureCloud.describe(lab, 'vm');
+    await lab.startMetadataOf(azureCloud, documents);
+  });
+  after(() => lab.close());
+
+  test('finds nothing where nothing is wrong', async () => {
+    await judgeWithoutCredentials(lab.host('vm'), azureCloud.firmware, undefined);
+  });
+
+  test('finds a wrong advertised address, and answers of the second card that leave by the first', async () => {
+    await judgeMachineFaults(lab.host('vm'), azureCloud.firmware);
   });
 });
 

@@ -2,15 +2,18 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { ec2Firmware } from '../support/cloudsip.ts';
 import type { FakeEc2Document } from '../support/fake-ec2-api.ts';
+import { imdsDocument } from '../support/fake-imds-document.ts';
 import { needsRoot } from '../support/privileged.ts';
 import { buildLab } from './build-lab.ts';
 import { cloud } from './cloud.ts';
-import { type Diagnosis, diagnose } from './doctor-machine.ts';
+import { type Diagnosis, diagnose, judgeWithoutCredentials } from './doctor-machine.ts';
 import { apiEnvironment, ec2Truth, startEc2Api } from './ec2-cloud.ts';
 import type { Lab } from './lab.ts';
-import type { LabMetadata } from './lab-metadata.ts';
+import { describeMachine, type LabMetadata } from './lab-metadata.ts';
 
+const placement = { region: 'eu-central-1', 'availability-zone': 'eu-central-1a' };
 const ports = { sip: 5060, rtp: 10_000 };
 
 describe('cloudsip doctor and the account of a machine of EC2', needsRoot, () => {
@@ -19,7 +22,7 @@ describe('cloudsip doctor and the account of a machine of EC2', needsRoot, () =>
   before(async () => {
     lab = await buildLab(cloud);
     mkdirSync(join(lab.host('vm').directory, 'cloudsip-state'), { mode: 0o700 });
-    await lab.startMetadata();
+    await lab.startMetadata({ ...imdsDocument(describeMachine(lab, 'vm')), placement });
     api = await startEc2Api(lab);
   });
   after(() => lab.close());
@@ -52,6 +55,10 @@ describe('cloudsip doctor and the account of a machine of EC2', needsRoot, () =>
       ],
     );
     assert.ok(diagnosis.findings.some(({ check, verdict }) => check === 'rights' && verdict === 'pass'));
+  });
+
+  test('finds nothing where nothing is wrong and nobody gave the machine credentials', async () => {
+    await judgeWithoutCredentials(lab.host('vm'), ec2Firmware, 'ec2:DescribeNetworkInterfaces');
   });
 
   test('finds that the group does not let SIP in', async () => {

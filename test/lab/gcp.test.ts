@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import type { ComputeProject } from '../support/fake-compute-project.ts';
+import { defaultScopes, type GceDescription } from '../support/fake-gce-document.ts';
 import { needsRoot } from '../support/privileged.ts';
 import { requestText } from '../support/sip-text.ts';
 import { buildLab } from './build-lab.ts';
 import { cloud } from './cloud.ts';
-import { diagnose, findingOf } from './doctor-machine.ts';
+import { diagnose, findingOf, judgeMachineFaults, judgeWithoutCredentials } from './doctor-machine.ts';
 import { everyAddressServes } from './every-address.ts';
 import {
   accountOf,
@@ -18,7 +19,9 @@ import {
   silentGcpCloud,
   startCompute,
 } from './gcp-cloud.ts';
+import type { Lab } from './lab.ts';
 import type { LabHost } from './lab-host.ts';
+import type { LabMetadata } from './lab-metadata.ts';
 import { call, hangUp, Office, publicAddress, talk } from './office.ts';
 
 everyAddressServes(
@@ -125,6 +128,33 @@ describe('a machine of Compute Engine while it runs', needsRoot, () => {
     compute.replace({ ...truth(sip, rtp), denied: ['compute.instances.getEffectiveFirewalls'] });
     const refused = await diagnose(vm, [], options);
     assert.deepEqual(refused.bad, ['rights compute.instances.getEffectiveFirewalls']);
+  });
+});
+
+describe('the doctor on a machine of Compute Engine', needsRoot, () => {
+  let lab: Lab;
+  let metadata: LabMetadata<GceDescription>;
+  before(async () => {
+    lab = await buildLab(cloud);
+    mkdirSync(join(lab.host('vm').directory, 'cloudsip-state'), { mode: 0o700 });
+    await forward(lab);
+    metadata = await lab.startMetadataOf(gcpCloud);
+    await startCompute(lab);
+  });
+  after(() => lab.close());
+
+  for (const [what, scopes] of [
+    ['it has the access scopes of every machine', defaultScopes],
+    ['it has no service account', null],
+  ] as const) {
+    test(`finds nothing where nothing is wrong and ${what}`, async () => {
+      metadata.replace({ ...gcpCloud.describe(lab, 'vm'), scopes });
+      await judgeWithoutCredentials(lab.host('vm'), gcpCloud.firmware, 'compute.instances.get', env);
+    });
+  }
+
+  test('finds a wrong advertised address, and answers of the second card that leave by the first', async () => {
+    await judgeMachineFaults(lab.host('vm'), gcpCloud.firmware, env);
   });
 });
 

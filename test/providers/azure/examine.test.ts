@@ -206,13 +206,31 @@ test('each missing right is named, with a role definition that has them all', as
   assert.ok(findings.some(({ check, verdict }) => check === 'security-group' && verdict === 'skip'));
 });
 
-test('a machine without identity is told how to get one', async () => {
+test('a machine without identity is well, and told how to get one and what for', async () => {
   await using cloud = await cloudWith([[SIP, TLS, RTP]]);
   const { token: _gone, ...documents } = cloud.imds.documents;
   cloud.imds.documents = documents;
   const findings = await examine(cloud);
-  assert.deepEqual(bad(findings), [['warn', 'rights', undefined]]);
-  assert.match(findings[0]?.remedy ?? '', /^az vm identity assign --resource-group 'voice' --name 'edge'\n/);
+  assert.deepEqual(bad(findings), []);
+  assert.equal(findings[0]?.verdict, 'skip');
+  assert.match(findings[0]?.evidence ?? '', /not asked whether network security groups let packets through/);
+  assert.match(
+    findings[0]?.remedy ?? '',
+    /^To have that checked:\naz vm identity assign --resource-group 'voice' --name 'edge'\n/,
+  );
+});
+
+test('an identity that is named and not there, and one whose token does not come, are told of', async () => {
+  await using cloud = await cloudWith([[SIP, TLS, RTP]]);
+  const { token: _gone, ...documents } = cloud.imds.documents;
+  cloud.imds.documents = documents;
+  const env = { AZURE_CLIENT_ID: 'f0b7e4ba-0b3a-4b0d-8b6e-9d1a3c7a4e11' };
+  const { signal } = new AbortController();
+  const named = await azure.examine!(cloud.context({ env }), EXAMINATION, signal);
+  assert.deepEqual(bad(named), [['warn', 'rights', undefined]]);
+  assert.match(named[0]?.remedy ?? '', /^az vm identity assign /);
+  cloud.imds.fault = ({ path }) => (path.includes('/identity/') ? { status: 500, body: '' } : undefined);
+  assert.deepEqual(bad(await examine(cloud)), [['warn', 'rights', undefined]]);
 });
 
 test('an address that the Resource Manager tells differently is shown, and the reserved port is told', async () => {

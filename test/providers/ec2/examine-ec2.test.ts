@@ -119,7 +119,14 @@ test('a missing right is named with the least policy, and what it hides is not c
 test('without credentials, without an answer, and with the wrong region: one finding that says so', async () => {
   const none = await examine({ env: { AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined } });
   assert.deepEqual(troubles(none), ['skip rights ec2:DescribeNetworkInterfaces']);
-  assert.match(none[0]?.remedy ?? '', /Attach a role/);
+  assert.match(none[0]?.remedy ?? '', /^To have that checked: Attach a role/);
+  assert.match(
+    none[0]?.evidence ?? '',
+    /has no credentials, so .* not asked whether security groups, network ACLs/,
+  );
+  const keyless = { AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined };
+  const nobodys = await examine({ env: { ...keyless, AWS_PROFILE: 'nobodys' } });
+  assert.deepEqual(troubles(nobodys), ['warn rights ec2:DescribeNetworkInterfaces']);
   const refused = await examine({ fault: () => ({ status: 401, code: 'AuthFailure' }) });
   assert.deepEqual(troubles(refused), ['warn rights ec2:DescribeNetworkInterfaces']);
   const broken = await examine({ fault: () => 'reset', env: { AWS_MAX_ATTEMPTS: '1' } });

@@ -5,7 +5,7 @@ import type { Examination, Finding } from '../../../src/discovery/finding.ts';
 import { startFakeCompute } from '../../support/fake-compute.ts';
 import { type ComputeProject, computeProject } from '../../support/fake-compute-project.ts';
 import { startFakeGce } from '../../support/fake-gce.ts';
-import { fullScopes, type GceNic, gceDocument } from '../../support/fake-gce-document.ts';
+import { defaultScopes, fullScopes, type GceNic, gceDocument } from '../../support/fake-gce-document.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { contextOf, NIC } from './gcp-machine.ts';
 
@@ -21,7 +21,7 @@ const INNER: GceNic = { ...NIC, mac: '42:01:0a:00:02:0f', ip: '10.0.2.15', exter
 interface Examined {
   readonly nics?: readonly GceNic[];
   readonly account: ComputeProject;
-  readonly scopes?: readonly string[];
+  readonly scopes?: readonly string[] | null;
   readonly listeners?: Examination['listeners'];
 }
 
@@ -188,10 +188,18 @@ test('a missing right for firewalls alone: the addresses are judged, the firewal
   assert.match(right.remedy!, /--member=serviceAccount:123456789012-compute@developer\.gserviceaccount\.com/);
 });
 
+test('a machine that nobody gave access to Compute is well, and told what it could have', async () => {
+  for (const scopes of [null, defaultScopes]) {
+    const { findings } = await examined({ account: computeProject([]), scopes });
+    assert.deepEqual(told(findings), ['skip rights compute.instances.get']);
+    assert.match(findings[0]!.evidence, /was not asked whether the firewall lets packets through to each/);
+    assert.match(findings[0]!.remedy!, /^To have that checked:\n/);
+  }
+});
+
 test('the default scopes are recognised and explained', async () => {
   const scopes = ['https://www.googleapis.com/auth/logging.write'];
   const { findings } = await examined({ account: computeProject([]), scopes });
-  assert.deepEqual(told(findings), ['warn rights compute.instances.get']);
   assert.match(findings[0]!.evidence, /access scopes of this machine hold none for Compute/);
   assert.match(findings[0]!.remedy!, /whatever IAM allows.*\n {2}gcloud compute instances stop sip-edge/s);
 });
