@@ -20,7 +20,8 @@ for await (const line of createInterface({ input: process.stdin })) {
   const [word, count] = line.split(' ');
   const began = performance.now();
   if (word === 'add') {
-    const ports = Array.from({ length: Number(count) }, (_, i) => {
+    const ports = Array.from({ length: Number(count) }, () => {
+      const i = sessions.length;
       const session = relay.createSession(`call ${i}`, { onSilence: () => {} });
       sessions.push(session);
       const at = firstPhonePort + 2 * i;
