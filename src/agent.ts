@@ -32,6 +32,7 @@ import { type CallDigit, CallTaps } from './proxy/call-taps.ts';
 import { DialogCookies } from './proxy/dialog-cookie.ts';
 import { MediaAnchor } from './proxy/media-anchor.ts';
 import { ProxyCore } from './proxy/proxy-core.ts';
+import { transportNow } from './proxy/transport-now.ts';
 import { handleRegister } from './registrar/registrar.ts';
 import { TransactionLayer } from './sip/transaction/transaction-layer.ts';
 import { createResolver } from './sip/transport/resolver.ts';
@@ -137,7 +138,8 @@ export class Agent {
       media,
       calls,
       transportOf: (listener) => this.#listeners.transportOf(listener),
-      listenerByKey: (name) => this.#listeners.byKey(name),
+      // A user who registered at a socket that is gone is reached by the one that has its public address now.
+      listenerByKey: (name) => this.#listeners.byKey(name) ?? identity.heirOf(name),
       refusesNew: (listener, registers) => this.#refusesNew(listener, registers),
       counters: { requests: 0, refused: 0, unauthorized: 0, forwarded: 0, strayAcks: 0 },
       accounts,
@@ -156,7 +158,11 @@ export class Agent {
           },
         ),
     });
-    this.#layer = new TransactionLayer({ clock, user: this.#proxy });
+    this.#layer = new TransactionLayer({
+      clock,
+      user: this.#proxy,
+      transportNow: transportNow(identity, (listener) => this.#listeners.transportOf(listener)),
+    });
     this.#proxy.attach(this.#layer);
     this.drain = new Drain({
       clock,

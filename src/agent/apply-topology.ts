@@ -107,6 +107,7 @@ export async function applyTopology(
       advertised ? [bound, advertised] : [bound],
     ),
   );
+  relay?.follow(identity.places);
   const failed = new Set(failures.map(({ listener }) => listener));
   return {
     topology,

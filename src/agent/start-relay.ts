@@ -30,7 +30,7 @@ export async function startRelay(
     log: {
       debug: (message) => log.debug({}, message),
       info: (message, details = {}) => log.info(details, message),
-      warn: (message) => log.warn({}, message),
+      warn: (message, details = {}) => log.warn(details, message),
     },
   });
 }

@@ -1,10 +1,11 @@
 import { bracket, type Endpoint, familyOf } from '../net/address.ts';
 import type { Scope } from '../net/address-scope.ts';
-import type { Listener } from '../net/listener.ts';
+import { type Listener, listenerKey } from '../net/listener.ts';
 import { AliasTable } from './alias-table.ts';
 import { DestinationTable, type DestinationTableOptions } from './destination-table.ts';
 import { IdentityError } from './identity-error.ts';
 import { type Advertised, parseAdvertised } from './listener-notation.ts';
+import { MovedIdentities } from './moved-identities.ts';
 
 /** What stands in Via, Record-Route, Contact, Path and SDP. */
 export interface SentBy {
@@ -46,6 +47,7 @@ export class Identity {
   readonly #global: Advertised | undefined;
   #listeners: readonly Listener[] = [];
   #retiring: readonly Listener[] = [];
+  readonly #moved = new MovedIdentities();
   #destinations: DestinationTable;
   #identities = new WeakMap<Listener, Identities>();
   /** `host:port` → the one listener that goes, or at last went, by this name; null where several do. */
@@ -106,6 +108,36 @@ export class Identity {
     return this.#destinations.get(address).local;
   }
 
+  /**
+   * The listener by which goes on what was begun through `listener` while it advertised `shown`: another one where the
+   * cloud has given it that public address since, and `destination` (numeric) is somebody who was shown it.
+   */
+  holderOf(listener: Listener, shown: Endpoint | undefined, destination: string): Listener {
+    if (shown === undefined) return listener;
+    const holder = this.#moved.holderOf(listener, shown);
+    return holder !== listener && this.isLocal(destination) ? listener : holder;
+  }
+
+  /**
+   * Who has the public address that the listener of this key advertised last. Undefined where nobody has, and where
+   * that listener is somebody to the internet by itself: then nobody can tell whom it was shown to.
+   */
+  heirOf(key: string): Listener | undefined {
+    const heir = this.#moved.heirOf(key);
+    const still = heir && this.#listeners.find((listener) => listenerKey(listener) === key);
+    return still && this.#isPublic(still) ? undefined : heir;
+  }
+
+  /** False while no listener has ever lost its public address: then there is nobody to ask for. */
+  get hasHeirs(): boolean {
+    return this.#moved.hasLost;
+  }
+
+  /** Advertised address → the bound address where what is sent to it arrives. */
+  get places(): ReadonlyMap<string, string> {
+    return this.#moved.places;
+  }
+
   isSelf(host: string, port: number | undefined): boolean {
     return this.aliases.isSelf(host, port);
   }
@@ -120,8 +152,9 @@ export class Identity {
 
   /**
    * The socket to send from to `destination` (numeric), always of the same transport and of its family: the one
-   * whose subnet the destination stands in; towards the internet the one that received if it is somebody there,
-   * else one that is; else the one that received. Returns `receivedOn` where no listener fits.
+   * whose subnet the destination stands in; towards the internet the one that received if it is somebody there, else
+   * the one that has its public address now, else one that is; else the one that received. Returns `receivedOn` where
+   * no listener fits.
    */
   listenerFor(receivedOn: Listener, destination: string): Listener {
     const { family, scope, local, facing } = this.#destinations.get(destination);
@@ -143,6 +176,8 @@ export class Identity {
     if (neighbour) return neighbour;
     if (!local) {
       if (receivedFits && this.#isPublic(receivedOn)) return receivedOn;
+      const heir = this.hasHeirs ? this.heirOf(listenerKey(receivedOn)) : undefined;
+      if (heir && fits(heir)) return heir;
       const outward = this.#listeners.find((listener) => fits(listener) && this.#isPublic(listener));
       if (outward) return outward;
     }
@@ -164,6 +199,7 @@ export class Identity {
   #adopt(listeners: readonly Listener[], retiring: readonly Listener[] = []): void {
     this.#listeners = listeners;
     this.#retiring = retiring;
+    this.#moved.adopt(listeners);
     this.#learnListeners();
   }
 

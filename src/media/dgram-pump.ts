@@ -16,7 +16,7 @@ const maxQueuedBytes = 262_144;
 
 interface Channel {
   readonly slot: number;
-  readonly socket: Socket;
+  socket: Socket;
   peer: Channel | undefined;
   /** Where RTCP leaves that comes beside RTP. */
   rtcpPeer: Channel | undefined;
@@ -65,6 +65,9 @@ export class DgramPump implements Pump {
     switch (command[0]) {
       case 'open':
         this.#open(command[1], command[3], command[4]);
+        break;
+      case 'rebind':
+        this.#rebind(command[1], command[3], command[4]);
         break;
       case 'link': {
         const channel = this.#channels.get(command[1]);
@@ -146,11 +149,9 @@ export class DgramPump implements Pump {
   }
 
   #open(slot: number, address: string, port: number): void {
-    const v6 = familyOf(address) === 'ipv6';
-    const socket = createSocket({ type: v6 ? 'udp6' : 'udp4', ipv6Only: v6, lookup: lookupNothing });
     const channel: Channel = {
       slot,
-      socket,
+      socket: socketFor(address),
       peer: undefined,
       rtcpPeer: undefined,
       ice: undefined,
@@ -159,14 +160,32 @@ export class DgramPump implements Pump {
       rank: 0,
       flags: latchBit.rtp,
     };
+    this.#channels.set(slot, channel);
+    this.#statistics.set(slot, undefined);
+    this.#bind(channel, address, port);
+  }
+
+  #bind(channel: Channel, address: string, port: number): void {
+    const { slot, socket } = channel;
     socket.on('error', (error: NodeJS.ErrnoException) => {
-      if (this.#channels.get(slot) !== channel) return;
+      if (this.#channels.get(slot) !== channel || channel.socket !== socket) return;
       this.#report(['lost', slot, error.code ?? error.message]);
     });
     socket.on('message', (packet, source) => this.#forward(channel, packet, source));
-    this.#channels.set(slot, channel);
-    this.#statistics.set(slot, undefined);
     socket.bind({ address, port, exclusive: true });
+  }
+
+  /** What came to the socket of before is still read, in this turn of the loop. */
+  #rebind(slot: number, address: string, port: number): void {
+    const channel = this.#channels.get(slot);
+    if (!channel) {
+      this.#report(['rebound', slot]);
+      return;
+    }
+    const before = channel.socket;
+    channel.socket = socketFor(address);
+    this.#bind(channel, address, port);
+    setImmediate(() => before.close(() => this.#report(['rebound', slot])));
   }
 
   #close(slot: number): void {
@@ -253,6 +272,11 @@ export class DgramPump implements Pump {
   #report(report: Report): void {
     this.#data.port.postMessage(report);
   }
+}
+
+function socketFor(address: string): Socket {
+  const v6 = familyOf(address) === 'ipv6';
+  return createSocket({ type: v6 ? 'udp6' : 'udp4', ipv6Only: v6, lookup: lookupNothing });
 }
 
 /** Whether a source is better than the remote so far; it is remembered then. */

@@ -7,6 +7,8 @@ import type { IceCredentials } from './stun.ts';
 export type Command =
   /** `fd` is an open socket of this process, or -1 where the forwarder binds `address:port` itself. */
   | readonly ['open', slot: number, fd: number, address: string, port: number]
+  /** The slot goes on with another socket, as in `open`; answered by `rebound`. */
+  | readonly ['rebind', slot: number, fd: number, address: string, port: number]
   /** Packets that arrive at `slot` leave from `peer`; -1 for nowhere. */
   | readonly ['link', slot: number, peer: number]
   /** RTCP that arrives at `slot` beside RTP leaves from `peer`; -1 for where all else leaves (RFC 5761). */
@@ -44,6 +46,8 @@ export type Report =
   | readonly ['ready']
   /** The forwarder does not touch the slot any more. */
   | readonly ['closed', slot: number]
+  /** The forwarder does not touch the socket any more that the slot had before. */
+  | readonly ['rebound', slot: number]
   /** The forwarder could not bind what it was asked to. */
   | readonly ['lost', slot: number, errorCode: string]
   /** Something about the kernel's part that people should know. */

@@ -16,8 +16,8 @@ import { PacketRing } from './tap/packet-ring.ts';
 /** All that is needed to open a socket again in a new forwarder. */
 interface Channel {
   readonly slot: number;
-  readonly fd: number;
-  readonly address: string;
+  fd: number;
+  address: string;
   readonly port: number;
   kinds: PacketKinds | undefined;
   ice: IceCredentials | undefined;
@@ -28,6 +28,13 @@ interface Channel {
   /** The payload types that are copied, all of them where empty; undefined where nothing is. */
   tapped: readonly number[] | undefined;
   closing: Closing | undefined;
+}
+
+/** A socket that its slot has left, until the thread has let go of it. */
+interface Former {
+  readonly slot: number;
+  readonly fd: number;
+  readonly left: () => void;
 }
 
 /** Sockets that are closed together: their slots, and what was counted there, stay until the last of them is. */
@@ -67,6 +74,8 @@ export class Forwarder {
   readonly #channels: (Channel | undefined)[] = [];
   readonly #freeSlots: number[] = [];
   readonly #retired = { sockets: 0, packets: 0, bytes: 0, strangers: 0, undeliverable: 0, kernelPackets: 0 };
+  /** In the order in which the thread was told. */
+  readonly #former: Former[] = [];
   readonly #tickets = new Map<number, () => void>();
   #lastTicket = 0;
   #thread: MediaThread | undefined;
@@ -128,6 +137,42 @@ export class Forwarder {
     };
     this.#tell(['open', slot, fd, address, port]);
     return slot;
+  }
+
+  /**
+   * Slots go on at `port` and those that follow of another address, with all that they know and have counted. False
+   * where a port cannot be bound; nothing has changed then. `left` is called once the ports of before are free.
+   */
+  rebind(slots: readonly number[], address: string, port: number, left: () => void): boolean {
+    const fds: number[] = [];
+    for (let n = 0; n < slots.length; n++) {
+      const fd = this.#source.bind(address, port + n);
+      if (typeof fd === 'string') {
+        for (const bound of fds) if (bound >= 0) this.#source.close(bound);
+        return false;
+      }
+      fds.push(fd);
+    }
+    let waiting = slots.length;
+    slots.forEach((slot, n) => {
+      const channel = this.#at(slot);
+      this.#former.push({ slot, fd: channel.fd, left: () => --waiting === 0 && left() });
+      channel.fd = fds[n]!;
+      channel.address = address;
+      this.#tell(['rebind', slot, channel.fd, address, port + n]);
+    });
+    if (!this.#thread) this.#leaveFormer();
+    return true;
+  }
+
+  #leaveFormer(slot?: number): void {
+    const at = slot === undefined ? 0 : this.#former.findIndex((former) => former.slot === slot);
+    if (at < 0) return;
+    const gone = slot === undefined ? this.#former.splice(0) : this.#former.splice(at, 1);
+    for (const { fd, left } of gone) {
+      if (fd >= 0) this.#source.close(fd);
+      left();
+    }
   }
 
   /** Packets that arrive at `slot` leave from `peer` from now on; from -1 they go nowhere. */
@@ -293,6 +338,7 @@ export class Forwarder {
     this.#closing = true;
     if (this.#restartTimer) this.#clock.cancel(this.#restartTimer);
     await this.#thread?.stop();
+    this.#leaveFormer();
     for (const channel of this.#channels) {
       if (channel)
         this.#release(channel.closing ?? { slots: [channel.slot], waiting: 0, released: () => {} });
@@ -322,6 +368,9 @@ export class Forwarder {
         if (closing && --closing.waiting === 0) this.#release(closing);
         break;
       }
+      case 'rebound':
+        this.#leaveFormer(report[1]);
+        break;
       case 'lost': {
         const channel = this.#channels[report[1]];
         if (!channel) break;
@@ -358,6 +407,7 @@ export class Forwarder {
     this.#tickets.clear();
     if (this.#closing || !this.#wasReady) return;
     this.#log.warn(`the media thread ended (${cause ?? 'no error'}) and is started again`);
+    this.#leaveFormer();
     for (const channel of this.#channels) if (channel?.closing) this.#release(channel.closing);
     if (this.#clock.now() - this.#startedAt >= calmMs || this.#restarts === 0) this.#restart();
     else this.#restartLater();

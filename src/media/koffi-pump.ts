@@ -359,6 +359,19 @@ export class KoffiPump implements Pump {
         if (this.#watch(epollCtlAdd, fd, slot) < 0) this.#report(['lost', slot, errorName(this.#libc)]);
         break;
       }
+      case 'rebind': {
+        const [, slot, fd, address, port] = command;
+        // What came to the address of before.
+        this.#drain(slot);
+        this.#kernel?.withdrawAround(slot);
+        this.#watch(epollCtlDel, this.#fds[slot]!, slot);
+        this.#fds[slot] = fd;
+        this.#dscp?.opened(slot);
+        this.#kernel?.opened(slot, address, port);
+        if (this.#watch(epollCtlAdd, fd, slot) < 0) this.#report(['lost', slot, errorName(this.#libc)]);
+        this.#report(['rebound', slot]);
+        break;
+      }
       case 'link':
         this.#kernel?.withdraw(command[1]);
         if (command[2] < 0 && this.#peers[command[1]]! >= 0) this.#drain(command[1]);

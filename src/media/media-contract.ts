@@ -126,6 +126,11 @@ export interface MediaRelay {
   openTap(callId: string, onDigit: (digit: DtmfDigit) => void): MediaTap;
   /** No SDP may point packets at these, such as the SIP listeners by all their names; replaces those before. */
   protect(endpoints: readonly Endpoint[]): void;
+  /**
+   * The bound address where what is sent to each advertised address arrives now. Ports whose side was told an address
+   * that leads elsewhere by now go on there under the same numbers: what was learned, counted and recorded stays.
+   */
+  follow(places: ReadonlyMap<string, string>): void;
   /** `id` is for logs. Throws nothing. */
   createSession(id: string, events: MediaSessionEvents): MediaSession;
   readonly stats: MediaStats;

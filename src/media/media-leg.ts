@@ -156,16 +156,58 @@ export class MediaLeg implements Learner, PortOwner {
   }
 
   /** The ports stand in an SDP under this identity: another call's SDP may lead back to them. */
-  announce(identity: MediaIdentity): void {
-    this.#told = identity.advertisedAddress;
-    for (const address of [identity.boundAddress, identity.advertisedAddress]) {
-      const name = normalizeHost(address);
-      if (!this.#names.includes(name)) this.#names = this.#names.concat(name);
-    }
+  announce({ boundAddress, advertisedAddress }: MediaIdentity): void {
+    this.#told = advertisedAddress;
+    const name = normalizeHost(advertisedAddress);
+    if (!this.#names.includes(name)) this.#names = this.#names.concat(name);
     for (const pair of [...this.pairs, ...this.offered]) {
       if (!pair) continue;
-      for (const name of this.#names) this.#context.ownPorts.add(name, pair.port, this);
+      if (pair.boundAddress === boundAddress) pair.told = name;
+      for (const each of this.#namesOf(pair)) this.#context.ownPorts.add(each, pair.port, this);
     }
+  }
+
+  /** The names under which a pair can be found: those that were told, and where it is bound. */
+  #namesOf(pair: PortPair): string[] {
+    return [...this.#names, normalizeHost(pair.boundAddress)];
+  }
+
+  /**
+   * Pairs whose address leads to another card now (`places`) go on there. Gives how many did, and how many could not:
+   * what is sent to these is lost.
+   */
+  follow(places: ReadonlyMap<string, string>): { moved: number; lost: number } {
+    const counts = { moved: 0, lost: 0 };
+    for (const pair of [...this.pairs, ...this.offered]) {
+      const place = pair?.told === undefined ? undefined : places.get(pair.told);
+      if (!pair || place === undefined || place === pair.boundAddress) continue;
+      const before = pair.boundAddress;
+      if (!pair.moveTo(place)) {
+        counts.lost++;
+        continue;
+      }
+      counts.moved++;
+      const { ownPorts } = this.#context;
+      ownPorts.remove(normalizeHost(before), pair.port, this);
+      ownPorts.add(normalizeHost(place), pair.port, this);
+      for (const other of this.links ?? none) other.#repoint(before, pair);
+    }
+    return counts;
+  }
+
+  /** The pair of another call that this leg sends to has moved. */
+  #repoint(before: string, { boundAddress, port }: PortPair): void {
+    const now = (endpoint: Endpoint | undefined): Endpoint | undefined =>
+      endpoint?.address === before && (endpoint.port & ~1) === port
+        ? { address: boundAddress, port: endpoint.port }
+        : endpoint;
+    let changed = false;
+    for (const pair of this.pairs) {
+      const remote = pair?.remote;
+      if (!pair || !remote) continue;
+      if (pair.setRemote({ ...remote, rtp: now(remote.rtp), rtcp: now(remote.rtcp) })) changed = true;
+    }
+    if (changed) this.#context.learningWindows.open(this);
   }
 
   /**
@@ -200,7 +242,7 @@ export class MediaLeg implements Learner, PortOwner {
   }
 
   #closePair(pair: PortPair): void {
-    for (const name of this.#names) this.#context.ownPorts.remove(name, pair.port, this);
+    for (const name of this.#namesOf(pair)) this.#context.ownPorts.remove(name, pair.port, this);
     pair.close();
   }
 }

@@ -3,5 +3,5 @@ export interface MediaLog {
   debug(message: string): void;
   /** `details` are fields of the log line. */
   info(message: string, details?: object): void;
-  warn(message: string): void;
+  warn(message: string, details?: object): void;
 }

@@ -125,6 +125,8 @@ class ForwardingRelay implements MediaRelay {
   readonly #options: MediaRelayOptions;
   #tapThread: TapThread | undefined;
   readonly #taps = new Set<CallTap>();
+  /** What it followed last. */
+  #places = '';
   #closed: Promise<void> | undefined;
 
   constructor(forwarder: Forwarder, range: PortRange, options: MediaRelayOptions) {
@@ -183,6 +185,31 @@ class ForwardingRelay implements MediaRelay {
     this.#protected = new Set(endpoints.map(nameOf));
   }
 
+  follow(places: ReadonlyMap<string, string>): void {
+    const now = new Map([...places].map(([told, bound]) => [normalizeHost(told), normalizeHost(bound)]));
+    const text = JSON.stringify([...now].sort());
+    if (text === this.#places) return;
+    this.#places = text;
+    const { log } = this.#options;
+    let [calls, moved] = [0, 0];
+    const lost: string[] = [];
+    for (const session of this.#sessions) {
+      const counts = session.follow(now);
+      if (counts.moved > 0) calls++;
+      moved += counts.moved;
+      if (counts.lost > 0) lost.push(session.id);
+    }
+    this.#forwarder.deliver();
+    if (moved > 0)
+      log.info('media ports followed a public address to another card', { calls, ports: moved * 2 });
+    if (lost.length === 0) return;
+    const details = { calls: lost.length, callIds: lost.slice(0, shownLost) };
+    log.warn(
+      'a public address moved to where the ports of some calls are taken: what is sent to them there is lost until a re-INVITE tells others',
+      details,
+    );
+  }
+
   get stats(): MediaStats {
     const totals = this.#forwarder.totals();
     let legs = 0;
@@ -236,6 +263,9 @@ class ForwardingRelay implements MediaRelay {
     await this.#tapThread?.stop();
   }
 }
+
+/** Calls that a log line names. */
+const shownLost = 10;
 
 function nameOf({ address, port }: Endpoint): string {
   return `${normalizeHost(address)} ${port}`;

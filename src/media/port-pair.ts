@@ -15,20 +15,32 @@ export interface PairContext {
 
 /** The sockets of one stream on one side: RTP on an even port, RTCP on the next one. */
 export class PortPair {
-  readonly boundAddress: string;
   readonly port: number;
   /** The slot of the RTP socket, and of everything where RTCP shares its port. */
   readonly rtp: number;
   readonly rtcp: number;
   /** The side has RTCP beside RTP on one port (RFC 5761). */
   muxes = false;
+  /** The address that the side was told for it. */
+  told: string | undefined;
+  #boundAddress: string;
+  /** Where its ports go back to. */
+  #pool: PortPool;
   #remote: StreamRemote | undefined;
   readonly #context: PairContext;
   #closed = false;
 
-  private constructor(context: PairContext, boundAddress: string, port: number, rtp: number, rtcp: number) {
+  private constructor(
+    context: PairContext,
+    pool: PortPool,
+    boundAddress: string,
+    port: number,
+    rtp: number,
+    rtcp: number,
+  ) {
     this.#context = context;
-    this.boundAddress = boundAddress;
+    this.#pool = pool;
+    this.#boundAddress = boundAddress;
     this.port = port;
     this.rtp = rtp;
     this.rtcp = rtcp;
@@ -48,7 +60,7 @@ export class PortPair {
         throw bindError(boundAddress, port, rtp);
       }
       const rtcp = forwarder.open(boundAddress, port + 1);
-      if (typeof rtcp !== 'string') return new PortPair(context, boundAddress, port, rtp, rtcp);
+      if (typeof rtcp !== 'string') return new PortPair(context, pool, boundAddress, port, rtp, rtcp);
       forwarder.close([rtp], () => pool.giveBack(port));
       if (rtcp !== 'EADDRINUSE') throw bindError(boundAddress, port + 1, rtcp);
     }
@@ -56,6 +68,28 @@ export class PortPair {
       'media.ports-exhausted',
       `No pair of media ports is free on ${boundAddress}: widen the media port range or end calls.`,
     );
+  }
+
+  get boundAddress(): string {
+    return this.#boundAddress;
+  }
+
+  /**
+   * Goes on at the same ports of another address, with all that was learned and counted. False where they are not free
+   * there: then nothing has changed.
+   */
+  moveTo(address: string): boolean {
+    const { forwarder } = this.#context;
+    const [before, pool] = [this.#pool, this.#context.poolFor(address)];
+    const { port } = this;
+    if (this.#closed || !pool.takeExactly(port)) return false;
+    if (!forwarder.rebind([this.rtp, this.rtcp], address, port, () => before.giveBack(port))) {
+      pool.giveBack(port);
+      return false;
+    }
+    this.#pool = pool;
+    this.#boundAddress = address;
+    return true;
   }
 
   /** What the peer's SDP said last. */
@@ -112,7 +146,7 @@ export class PortPair {
   close(released?: () => void): void {
     if (this.#closed) return;
     this.#closed = true;
-    const pool = this.#context.poolFor(this.boundAddress);
+    const pool = this.#pool;
     this.#context.forwarder.close([this.rtp, this.rtcp], () => {
       pool.giveBack(this.port);
       released?.();

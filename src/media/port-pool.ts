@@ -53,6 +53,22 @@ export class PortPool {
     return port;
   }
 
+  /** Takes this very pair; false where it is not free. */
+  takeExactly(port: number): boolean {
+    const queue = this.#queue;
+    const { length } = queue;
+    for (let n = 0; n < this.#free; n++) {
+      const at = (this.#head + n) % length;
+      if (queue[at] !== port) continue;
+      // The one whose turn it is waits in its place.
+      queue[at] = queue[this.#head]!;
+      queue[this.#head] = port;
+      this.take();
+      return true;
+    }
+    return false;
+  }
+
   /** Puts a pair back, at the end of the queue; also one that somebody else turned out to hold. */
   giveBack(port: number): void {
     if (this.#free === this.#queue.length) throw new RangeError(`port ${port} was given back twice`);

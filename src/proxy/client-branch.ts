@@ -5,8 +5,8 @@ import { buildCancel } from '../sip/transaction/hop-by-hop.ts';
 import { SingleTimer, type TimerOwner } from '../sip/transaction/timer-queues.ts';
 import { writeForwardedRequest } from './forward-request.ts';
 import { type Egress, egressTo, type Forwarding, newBranch } from './forwarding.ts';
+import { type HopSide, hopSide, sideNow } from './hop-side.ts';
 import { type NextHop, nextHop } from './loose-route.ts';
-import type { HopSide } from './media-anchor.ts';
 import type { MediaExchange } from './media-exchange.ts';
 import { mediaRefusal } from './media-refusal.ts';
 import { type RecordRoutePair, recordRoutePair } from './record-route-pair.ts';
@@ -209,7 +209,7 @@ export class ClientBranch implements ClientTransactionUser, TimerOwner {
       return;
     }
     this.#egress = egress;
-    this.receiver = { listener: egress.listener, peerAddress: endpoint.address };
+    this.receiver = hopSide(egress.listener, endpoint.address);
     let body: string | undefined;
     try {
       body = request.exchange?.requestBody(this.mediaBranch, sender, this.receiver);
@@ -273,12 +273,14 @@ export class ClientBranch implements ClientTransactionUser, TimerOwner {
     const egress = this.#egress;
     const destination = this.#endpoints[this.#attempt - 1];
     if (!transaction || !egress || !destination) return;
-    this.#forwarding.layer.send(
+    const { identity, layer } = this.#forwarding;
+    const { listener } = this.receiver ? sideNow(identity, this.receiver) : egress;
+    layer.send(
       {
         text: buildCancel(this.#sentText),
         branch: transaction.key,
         method: 'CANCEL',
-        transport: egress.transport,
+        transport: this.#forwarding.transportOf(listener) ?? egress.transport,
         destination,
       },
       ignored,

@@ -1,5 +1,4 @@
 import type { Endpoint } from '../net/address.ts';
-import type { Listener } from '../net/listener.ts';
 import { ownText } from '../net/own-text.ts';
 import { splitList } from '../sip/message/grammar.ts';
 import { CONTACT, FROM, RECORD_ROUTE, TO } from '../sip/message/header-id.ts';
@@ -8,6 +7,7 @@ import { parseNameAddr } from '../sip/message/name-addr.ts';
 import { parseSipUri } from '../sip/message/uri.ts';
 import { type BranchOwner, ClientBranch, type ForwardableRequest } from './client-branch.ts';
 import type { Forwarding } from './forwarding.ts';
+import { type HopSide, hopSide, sideNow } from './hop-side.ts';
 import { loopHash } from './loop-detection.ts';
 import { parseRouteValue } from './record-route.ts';
 import { forwardStatelessly } from './stateless.ts';
@@ -22,7 +22,7 @@ interface DialogEnd {
   target: string;
   readonly routes: readonly string[];
   readonly flow: Endpoint | undefined;
-  readonly listener: Listener;
+  readonly side: HopSide;
   /** The highest CSeq that it was seen to use; 0 before its first request. */
   cseq: number;
 }
@@ -37,9 +37,9 @@ export interface DialogEnds {
 /** How the proxy saw the two sides while the call was set up. */
 export interface SeenSides {
   readonly callerFlow: Endpoint | undefined;
-  readonly callerListener: Listener;
+  readonly callerSide: HopSide;
   readonly calleeFlow: Endpoint | undefined;
-  readonly calleeListener: Listener;
+  readonly calleeSide: HopSide;
 }
 
 /** Undefined where the INVITE or its 2xx does not say where the sides are. */
@@ -68,7 +68,7 @@ export function dialogEnds(
       target: callerTarget,
       routes: upstream,
       flow: seen.callerFlow,
-      listener: seen.callerListener,
+      side: seen.callerSide,
       cseq: invite.cseqNumber,
     },
     callee: {
@@ -76,7 +76,7 @@ export function dialogEnds(
       target: calleeTarget,
       routes: beyond.toReversed(),
       flow: seen.calleeFlow,
-      listener: seen.calleeListener,
+      side: seen.calleeSide,
       cseq: 0,
     },
   };
@@ -94,13 +94,13 @@ export function noteRequest(ends: DialogEnds, from: DialogEndName, request: Mess
 export function sayBye(forwarding: Forwarding, ends: DialogEnds, to: DialogEndName, reason: string): void {
   const from = to === 'caller' ? 'callee' : 'caller';
   const cseq = ++ends[from].cseq;
-  const parts = requestTo(ends, to, 'BYE', cseq, `Reason: SIP;cause=200;text="${reason}"\r\n`);
+  const parts = requestTo(forwarding, ends, to, 'BYE', cseq, `Reason: SIP;cause=200;text="${reason}"\r\n`);
   if (!parts) return;
   const { message, target, listener, routes } = parts;
   const request: ForwardableRequest = {
     message,
     topVia: undefined,
-    sender: { listener, peerAddress: listener.bound.address },
+    sender: hopSide(listener, listener.bound.address),
     routes,
     routesChanged: true,
     loopHash: loopHash(message),
@@ -114,7 +114,7 @@ export function sayBye(forwarding: Forwarding, ends: DialogEnds, to: DialogEndNa
 
 /** Acknowledges a 2xx that the caller never gets to see (RFC 3261 13.2.2.4). */
 export function acknowledge(forwarding: Forwarding, ends: DialogEnds): void {
-  const parts = requestTo(ends, 'callee', 'ACK', ends.caller.cseq, '');
+  const parts = requestTo(forwarding, ends, 'callee', 'ACK', ends.caller.cseq, '');
   if (!parts) return;
   const { message, target, listener, routes } = parts;
   forwardStatelessly(
@@ -122,7 +122,7 @@ export function acknowledge(forwarding: Forwarding, ends: DialogEnds): void {
     {
       message,
       topVia: undefined,
-      sender: { listener, peerAddress: listener.bound.address },
+      sender: hopSide(listener, listener.bound.address),
       route: { requestUri: target.requestUri, routes, changed: true, own: [] },
       exchange: undefined,
     },
@@ -133,12 +133,15 @@ export function acknowledge(forwarding: Forwarding, ends: DialogEnds): void {
 const nobody: BranchOwner = { branchResponse: () => {}, branchEnded: () => {} };
 
 function requestTo(
+  forwarding: Forwarding,
   ends: DialogEnds,
   to: DialogEndName,
   method: string,
   cseq: number,
   headers: string,
-): { message: Message; target: Target; listener: Listener; routes: readonly string[] } | undefined {
+):
+  | { message: Message; target: Target; listener: HopSide['listener']; routes: readonly string[] }
+  | undefined {
   const end = ends[to];
   const other = ends[to === 'caller' ? 'callee' : 'caller'];
   const uri = parseSipUri(end.target);
@@ -147,7 +150,8 @@ function requestTo(
       `Call-ID: ${ends.callId}\r\nCSeq: ${cseq} ${method}\r\n${headers}Content-Length: 0\r\n\r\n`,
   );
   if (!uri || !message) return undefined;
-  const { flow, listener, routes } = end;
+  const { flow, routes } = end;
+  const { listener } = sideNow(forwarding.identity, end.side);
   const target = { requestUri: end.target, uri, routes: [], flow, pinned: flow !== undefined, listener };
   return { message, target, listener, routes };
 }

@@ -3,7 +3,7 @@ import type { Identity } from '../identity/identity.ts';
 import type { Endpoint } from '../net/address.ts';
 import { scopeOf } from '../net/address-scope.ts';
 import type { Clock } from '../net/clock.ts';
-import type { Listener } from '../net/listener.ts';
+import { type Listener, listenerKey } from '../net/listener.ts';
 import type { TransactionLayer } from '../sip/transaction/transaction-layer.ts';
 import type { Resolver } from '../sip/transport/resolver.ts';
 import type { Transport } from '../sip/transport/transport.ts';
@@ -68,6 +68,11 @@ export function egressTo(
     listener = identity.listenerFor(receivedOn, destination.address);
     transport = forwarding.transportOf(listener);
     if (!transport || listener.bound.address.includes(':') !== wantsIpv6) return undefined;
+  } else if (identity.hasHeirs && !identity.isLocal(destination.address)) {
+    // Whoever is reached by this socket because it was seen there: its public address may have moved since.
+    const heir = identity.heirOf(listenerKey(listener));
+    const way = heir && forwarding.transportOf(heir);
+    if (heir && way) [listener, transport] = [heir, way];
   }
   // The machine itself and its link, the metadata service among them, are reached only from a listener there:
   // no Request-URI, Contact or DNS answer of a stranger, or of a user, makes us talk to them.

@@ -2,20 +2,14 @@ import type { Identity } from '../identity/identity.ts';
 import type { MediaIdentity, MediaRelay } from '../media/media-contract.ts';
 import { familyOf, normalizeHost, unbracket } from '../net/address.ts';
 import { scopeOf } from '../net/address-scope.ts';
-import type { Listener } from '../net/listener.ts';
 import type { Message } from '../sip/message/message.ts';
 import type { CallsInProgress } from './call-count.ts';
 import { type CallTaps, partiesOf } from './call-taps.ts';
 import { type DialogEndName, noteRequest, sayBye } from './dialog-ends.ts';
 import { digitOfInfo } from './dtmf-info.ts';
 import type { Forwarding } from './forwarding.ts';
+import type { HopSide } from './hop-side.ts';
 import { type AnchoredCall, MediaExchange } from './media-exchange.ts';
-
-/** One end of a hop: where a message comes from or goes to, and by which listener. */
-export interface HopSide {
-  readonly listener: Listener;
-  readonly peerAddress: string;
-}
 
 export interface MediaPolicy {
   /** What becomes of a message whose session description cannot be understood. */

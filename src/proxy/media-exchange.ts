@@ -7,7 +7,8 @@ import { SdpError } from '../sdp/sdp-error.ts';
 import type { Message } from '../sip/message/message.ts';
 import type { CallParties } from './call-taps.ts';
 import type { DialogEnds } from './dialog-ends.ts';
-import type { HopSide, MediaAnchor } from './media-anchor.ts';
+import type { HopSide } from './hop-side.ts';
+import type { MediaAnchor } from './media-anchor.ts';
 import { replaceDescriptions, type SessionBody, sessionBodyOf } from './session-body.ts';
 
 /** The media of one call, from its first offer to its BYE. */

@@ -16,6 +16,7 @@ import type { Transport } from '../sip/transport/transport.ts';
 import type { ForwardableRequest } from './client-branch.ts';
 import type { DialogCookie, DialogSide } from './dialog-cookie.ts';
 import type { Forwarding } from './forwarding.ts';
+import { hopSide } from './hop-side.ts';
 import { targetsOf } from './locate-targets.ts';
 import { isLoop, loopHash } from './loop-detection.ts';
 import { badRoute, type PreprocessedRoute, preprocessRoute } from './loose-route.ts';
@@ -109,7 +110,7 @@ export class ProxyCore implements TransactionUser {
     if (!uri) return;
     const exchange = forwarding.media?.exchange(request, dialog.cookie.pass);
     const target = this.#dialogTarget(route, uri, dialog);
-    const sender = { listener: transport.listener, peerAddress: source.address };
+    const sender = hopSide(transport.listener, source.address);
     forwardStatelessly(forwarding, { message: request, topVia, sender, route, exchange }, target);
   }
 
@@ -292,7 +293,7 @@ export class ProxyCore implements TransactionUser {
     const forwardable: ForwardableRequest = {
       message: request,
       topVia,
-      sender: { listener: transport.listener, peerAddress: source.address },
+      sender: hopSide(transport.listener, source.address),
       routes: route.routes,
       routesChanged: route.changed,
       loopHash: hash,

@@ -7,7 +7,7 @@ import { type BranchOwner, ClientBranch, type ForwardableRequest } from './clien
 import { acknowledge, type DialogEnds, dialogEnds, sayBye } from './dialog-ends.ts';
 import { writeForwardedResponse } from './forward-response.ts';
 import type { Forwarding } from './forwarding.ts';
-import type { HopSide } from './media-anchor.ts';
+import { type HopSide, sideNow } from './hop-side.ts';
 import type { MediaExchange } from './media-exchange.ts';
 import { mediaRefusal } from './media-refusal.ts';
 import type { Target } from './target.ts';
@@ -187,8 +187,10 @@ export class ResponseContext implements BranchOwner {
     const exchange = this.#exchange;
     let body: string | undefined;
     if (exchange && branch.receiver) {
+      const { identity } = this.#forwarding;
+      const [callee, caller] = [sideNow(identity, branch.receiver), sideNow(identity, this.#sender)];
       try {
-        body = exchange.responseBody(response, branch.mediaBranch, branch.receiver, this.#sender);
+        body = exchange.responseBody(response, branch.mediaBranch, callee, caller);
       } catch (error) {
         this.#forwarding.log.warn(
           { err: error, callId: response.callId },
@@ -243,9 +245,9 @@ export class ResponseContext implements BranchOwner {
     if (!this.#request || !branch.receiver) return undefined;
     const seen = {
       callerFlow: this.#request.callerFlow,
-      callerListener: this.#sender.listener,
+      callerSide: this.#sender,
       calleeFlow: branch.calleeFlow,
-      calleeListener: branch.receiver.listener,
+      calleeSide: branch.receiver,
     };
     const { identity } = this.#forwarding;
     return dialogEnds(this.#request.message, response, seen, (host, port) => identity.isSelf(host, port));

@@ -2,9 +2,9 @@ import type { Endpoint } from '../net/address.ts';
 import type { Message } from '../sip/message/message.ts';
 import { writeForwardedRequest } from './forward-request.ts';
 import { egressTo, type Forwarding } from './forwarding.ts';
+import { type HopSide, hopSide } from './hop-side.ts';
 import { statelessBranch } from './loop-detection.ts';
 import { nextHop, type PreprocessedRoute } from './loose-route.ts';
-import type { HopSide } from './media-anchor.ts';
 import type { MediaExchange } from './media-exchange.ts';
 import type { Target } from './target.ts';
 
@@ -29,10 +29,8 @@ export function forwardStatelessly(forwarding: Forwarding, request: StatelessReq
     const { sentBy, transport } = egress;
     let body: string | undefined;
     try {
-      body = request.exchange?.requestBody('', request.sender, {
-        listener: egress.listener,
-        peerAddress: endpoint.address,
-      });
+      const receiver = hopSide(egress.listener, endpoint.address);
+      body = request.exchange?.requestBody('', request.sender, receiver);
     } catch (error) {
       forwarding.log.warn({ err: error, callId: message.callId }, 'media of an ACK cannot be relayed');
       // Nobody answers an ACK. Without its answer the callee knows that there is no session (RFC 3261 13.2.1).

@@ -41,6 +41,8 @@ export class FakeMediaRelay implements MediaRelay {
     };
   }
 
+  follow(): void {}
+
   openTap(): MediaTap {
     let recording = false;
     return {

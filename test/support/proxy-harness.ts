@@ -9,6 +9,7 @@ import type { CallCount } from '../../src/proxy/call-count.ts';
 import { DialogCookies } from '../../src/proxy/dialog-cookie.ts';
 import type { MediaAnchor } from '../../src/proxy/media-anchor.ts';
 import { ProxyCore, type ProxyOptions } from '../../src/proxy/proxy-core.ts';
+import { transportNow } from '../../src/proxy/transport-now.ts';
 import { handleRegister } from '../../src/registrar/registrar.ts';
 import { type Message, parseMessage } from '../../src/sip/message/message.ts';
 import { TransactionLayer } from '../../src/sip/transaction/transaction-layer.ts';
@@ -74,6 +75,8 @@ export class ProxyHarness {
     };
     const authenticator = new DigestAuthenticator('cloudsip', accounts, Buffer.alloc(32, 7), clock);
     const log = { debug: () => {}, info: () => {}, warn: () => {} };
+    const transportOf = (listener: Listener) =>
+      this.transports.find((transport) => transport.listener === listener);
     const core = new ProxyCore({
       clock,
       log,
@@ -81,8 +84,8 @@ export class ProxyHarness {
       resolver: options.resolver ?? createResolver({ clock }),
       cookies: new DialogCookies('a secret of the test'),
       media: options.media?.(identity),
-      transportOf: (listener) => this.transports.find((transport) => transport.listener === listener),
-      listenerByKey: (key) => open.find((listener) => listenerKey(listener) === key),
+      transportOf,
+      listenerByKey: (key) => open.find((listener) => listenerKey(listener) === key) ?? identity.heirOf(key),
       counters: this.counters,
       ...(options.calls && { calls: options.calls }),
       ...(options.refusesNew && { refusesNew: options.refusesNew }),
@@ -102,7 +105,11 @@ export class ProxyHarness {
           },
         ),
     });
-    this.layer = new TransactionLayer({ clock, user: core });
+    this.layer = new TransactionLayer({
+      clock,
+      user: core,
+      transportNow: transportNow(identity, transportOf),
+    });
     core.attach(this.layer);
   }
 

@@ -1,6 +1,7 @@
 import type { Endpoint } from '../../net/address.ts';
 import type { Message } from '../message/message.ts';
 import type { Transport } from '../transport/transport.ts';
+import type { TransportNow } from './server-transaction.ts';
 import type { TimerQueues } from './timer-queues.ts';
 import type { TimerValues } from './timers.ts';
 
@@ -15,6 +16,7 @@ export interface ClientTransactionUser {
 export interface ClientTransactionContext {
   readonly queues: TimerQueues;
   readonly timers: TimerValues;
+  readonly transportNow: TransportNow;
   /** Called once, when the transaction is over and its key is free again. */
   terminated(key: string): void;
 }

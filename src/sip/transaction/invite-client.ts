@@ -22,6 +22,8 @@ export class InviteClientTransaction implements ClientTransaction, TimerOwner {
   #text: string | undefined;
   readonly #transport: Transport;
   readonly #destination: Endpoint;
+  /** What the listener advertised when the request left. */
+  readonly #shown: Endpoint | undefined;
   #user: ClientTransactionUser | undefined;
   readonly #context: ClientTransactionContext;
   /** Timer A. */
@@ -35,6 +37,7 @@ export class InviteClientTransaction implements ClientTransaction, TimerOwner {
     this.#text = request.text;
     this.#transport = request.transport;
     this.#destination = request.destination;
+    this.#shown = request.transport.listener.advertised;
     this.#user = user;
     this.#context = context;
     this.#interval = context.timers.t1;
@@ -100,7 +103,9 @@ export class InviteClientTransaction implements ClientTransaction, TimerOwner {
   }
 
   #send(): void {
-    if (this.#text !== undefined) this.#transport.send(this.#text, this.#destination);
+    if (this.#text === undefined) return;
+    const { transportNow } = this.#context;
+    transportNow(this.#transport, this.#shown, this.#destination).send(this.#text, this.#destination);
   }
 
   #terminate(): void {

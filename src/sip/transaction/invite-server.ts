@@ -22,6 +22,8 @@ export class InviteServerTransaction implements ServerTransaction, TimerOwner {
   #state: InviteServerState = 'proceeding';
   readonly #context: ServerTransactionContext;
   readonly #destination: Endpoint;
+  /** What the listener advertised when the request came. */
+  readonly #shown: Endpoint | undefined;
   /** Timer G. */
   #retransmit: SingleTimer | undefined;
   #interval = 0;
@@ -44,6 +46,7 @@ export class InviteServerTransaction implements ServerTransaction, TimerOwner {
     this.source = source;
     this.transport = transport;
     this.#context = context;
+    this.#shown = transport.listener.advertised;
     this.#destination = responseDestination(request, source, transport.reliable);
   }
 
@@ -123,7 +126,8 @@ export class InviteServerTransaction implements ServerTransaction, TimerOwner {
   }
 
   #send(text: string): void {
-    this.transport.send(text, this.#destination);
+    const { transportNow } = this.#context;
+    transportNow(this.transport, this.#shown, this.#destination).send(text, this.#destination);
   }
 
   #terminate(): void {

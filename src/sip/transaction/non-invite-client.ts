@@ -1,3 +1,4 @@
+import type { Endpoint } from '../../net/address.ts';
 import type { Message } from '../message/message.ts';
 import type {
   ClientTransaction,
@@ -17,6 +18,8 @@ export class NonInviteClientTransaction implements ClientTransaction, TimerOwner
   #state: NonInviteClientState = 'trying';
   /** Until the final response. */
   #request: OutgoingRequest | undefined;
+  /** What the listener advertised when the request left. */
+  readonly #shown: Endpoint | undefined;
   #user: ClientTransactionUser | undefined;
   readonly #context: ClientTransactionContext;
   /** Timer E. */
@@ -29,6 +32,7 @@ export class NonInviteClientTransaction implements ClientTransaction, TimerOwner
     this.key = clientTransactionKey(request.branch, request.method);
     this.method = request.method;
     this.#request = request;
+    this.#shown = request.transport.listener.advertised;
     this.#user = user;
     this.#context = context;
     this.#interval = context.timers.t1;
@@ -77,7 +81,8 @@ export class NonInviteClientTransaction implements ClientTransaction, TimerOwner
       user?.timedOut();
       return;
     }
-    request.transport.send(request.text, request.destination);
+    const { transport, text, destination } = request;
+    this.#context.transportNow(transport, this.#shown, destination).send(text, destination);
     const { queues, timers } = this.#context;
     // In Proceeding the interval is T2 (RFC 3261 17.1.2.2).
     this.#interval = this.#state === 'proceeding' ? timers.t2 : Math.min(this.#interval * 2, timers.t2);

@@ -23,6 +23,8 @@ export class NonInviteServerTransaction implements ServerTransaction, TimerOwner
   #state: NonInviteServerState = 'trying';
   readonly #context: ServerTransactionContext;
   readonly #destination: Endpoint;
+  /** What the listener advertised when the request came. */
+  readonly #shown: Endpoint | undefined;
   readonly #timerJ: SingleTimer = new SingleTimer(this);
   #lastResponse: string | undefined;
 
@@ -41,6 +43,7 @@ export class NonInviteServerTransaction implements ServerTransaction, TimerOwner
     this.source = source;
     this.transport = transport;
     this.#context = context;
+    this.#shown = transport.listener.advertised;
     this.#destination = responseDestination(request, source, transport.reliable);
   }
 
@@ -59,7 +62,7 @@ export class NonInviteServerTransaction implements ServerTransaction, TimerOwner
   respond(text: string, status: number): void {
     if (this.completed) return;
     this.#lastResponse = text;
-    this.transport.send(text, this.#destination);
+    this.#send(text);
     if (status < 200) {
       this.#state = 'proceeding';
       return;
@@ -73,7 +76,7 @@ export class NonInviteServerTransaction implements ServerTransaction, TimerOwner
 
   retransmitted(): void {
     // In Trying nothing was said yet, so there is nothing to repeat.
-    if (this.#lastResponse !== undefined) this.transport.send(this.#lastResponse, this.#destination);
+    if (this.#lastResponse !== undefined) this.#send(this.#lastResponse);
   }
 
   acknowledged(): void {}
@@ -84,6 +87,11 @@ export class NonInviteServerTransaction implements ServerTransaction, TimerOwner
 
   timerFired(): void {
     this.#terminate();
+  }
+
+  #send(text: string): void {
+    const { transportNow } = this.#context;
+    transportNow(this.transport, this.#shown, this.#destination).send(text, this.#destination);
   }
 
   #terminate(): void {

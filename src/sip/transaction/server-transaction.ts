@@ -5,10 +5,21 @@ import type { Transport } from '../transport/transport.ts';
 import type { TimerQueues } from './timer-queues.ts';
 import type { TimerValues } from './timers.ts';
 
+/**
+ * The transport by which goes on what was begun through `transport` while its listener advertised `shown`: the same
+ * one, unless the public address that `destination` knows has moved to another.
+ */
+export type TransportNow = (
+  transport: Transport,
+  shown: Endpoint | undefined,
+  destination: Endpoint,
+) => Transport;
+
 /** What a server transaction needs of its surroundings. */
 export interface ServerTransactionContext {
   readonly queues: TimerQueues;
   readonly timers: TimerValues;
+  readonly transportNow: TransportNow;
   /** Called once, when the transaction is over and its key is free again. */
   terminated(key: string): void;
 }

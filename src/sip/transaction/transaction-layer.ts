@@ -9,7 +9,7 @@ import { InviteClientTransaction } from './invite-client.ts';
 import { InviteServerTransaction } from './invite-server.ts';
 import { NonInviteClientTransaction } from './non-invite-client.ts';
 import { NonInviteServerTransaction } from './non-invite-server.ts';
-import type { ServerTransaction } from './server-transaction.ts';
+import type { ServerTransaction, TransportNow } from './server-transaction.ts';
 import { TimerQueues } from './timer-queues.ts';
 import { rfcTimers, type TimerValues } from './timers.ts';
 import { clientTransactionKey, serverTransactionKey } from './transaction-key.ts';
@@ -30,6 +30,8 @@ export interface TransactionLayerOptions {
   readonly user: TransactionUser;
   /** Server transactions at most; beyond, new requests get 503 (they are never dropped half-way). */
   readonly maxServerTransactions?: number;
+  /** Default: by the one through which it was begun. */
+  readonly transportNow?: TransportNow;
 }
 
 export interface TransactionCounters {
@@ -59,7 +61,7 @@ export class TransactionLayer {
   };
 
   constructor(options: TransactionLayerOptions) {
-    const { clock, timers = rfcTimers } = options;
+    const { clock, timers = rfcTimers, transportNow = (transport) => transport } = options;
     this.#user = options.user;
     this.#maxServers = options.maxServerTransactions ?? 500_000;
     const queues = new TimerQueues(clock);
@@ -67,11 +69,13 @@ export class TransactionLayer {
     this.#serverContext = {
       queues,
       timers,
+      transportNow,
       terminated: (key: string): void => void this.#servers.delete(key),
     };
     this.#clientContext = {
       queues,
       timers,
+      transportNow,
       terminated: (key: string): void => void this.#clients.delete(key),
     };
   }
