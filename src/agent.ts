@@ -93,7 +93,7 @@ export class Agent {
   private constructor(options: AgentOptions, parts: AgentParts) {
     const { clock, log } = options;
     const { live, relay, accounts, location } = parts;
-    const { realm, stateDirectory, unreadableSdp, silentCalls, mediaPath } = live.current;
+    const { realm, stateDirectory } = live.current;
     this.#options = options;
     this.#live = live;
     this.#limit = new LogLimit(clock);
@@ -110,8 +110,18 @@ export class Agent {
       new MediaAnchor(
         relay,
         identity,
-        { unreadable: unreadableSdp, silence: silentCalls, path: mediaPath },
-        this.#tapsOf(relay, live.current),
+        {
+          get unreadable() {
+            return live.current.unreadableSdp;
+          },
+          get silence() {
+            return live.current.silentCalls;
+          },
+          get path() {
+            return live.current.mediaPath;
+          },
+        },
+        this.#tapsOf(relay),
         (callId, reason) =>
           this.#limit.line('agent.unrelayed', (suppressed) =>
             log.warn(
@@ -144,7 +154,9 @@ export class Agent {
       counters: { requests: 0, refused: 0, unauthorized: 0, forwarded: 0, strayAcks: 0 },
       accounts,
       authenticator,
-      realm,
+      get realm() {
+        return live.current.realm;
+      },
       location,
       register: (request, { source, listenerKey: listener }) =>
         handleRegister(
@@ -184,7 +196,12 @@ export class Agent {
       provider: parts.provider,
       context: parts.context,
       log,
-      adopted: () => this.drain.reconsider(),
+      adopted: () => {
+        const { realm: named, dtmfHook } = live.current;
+        authenticator.setRealm(named);
+        this.#followHook(dtmfHook);
+        this.drain.reconsider();
+      },
     });
   }
 
@@ -193,7 +210,6 @@ export class Agent {
     const { providers, log, clock, env } = options;
     const live = new LiveConfiguration(options.configuration, log);
     const { provider: named, stateDirectory } = live.current;
-    const servers = stunServers(live.current.stun);
     const context: DiscoveryContext = {
       facts: readMachineFacts(),
       clock,
@@ -253,7 +269,7 @@ export class Agent {
         provider,
         context,
         live,
-        stunServers: servers,
+        stunServers: stunServers(live.current.stun),
         givenUp: stopped.signal,
       });
       opened.push({ close: () => agent.#stopServing() });
@@ -327,9 +343,16 @@ export class Agent {
     this.#limit.close();
   }
 
-  #tapsOf(relay: MediaRelay, { record, dtmf, dtmfHook }: Configuration): CallTaps {
+  #followHook(url: string | undefined): void {
+    if (url === this.#hook?.url) return;
     const { clock, log } = this.#options;
-    if (dtmf !== 'off' && dtmfHook !== undefined) this.#hook = new DtmfHook(dtmfHook, clock, log);
+    void this.#hook?.close();
+    this.#hook = url === undefined ? undefined : new DtmfHook(url, clock, log);
+  }
+
+  #tapsOf(relay: MediaRelay): CallTaps {
+    const { log, clock } = this.#options;
+    const live = this.#live;
     const pressed = (digit: CallDigit): void => {
       log.info({ ...digit }, 'a key was pressed');
       this.#hook?.tell({ event: 'dtmf', time: new Date(clock.now()).toISOString(), ...digit });
@@ -338,7 +361,15 @@ export class Agent {
       this.#limit.line('agent.taps', (suppressed) =>
         log.warn({ callId, suppressed }, 'too many calls are recorded or listened to: this one is not'),
       );
-    return new CallTaps(relay, this.#identity, { record, dtmf }, pressed, full);
+    const policy = {
+      get record() {
+        return live.current.record;
+      },
+      get dtmf() {
+        return live.current.dtmf;
+      },
+    };
+    return new CallTaps(relay, this.#identity, policy, pressed, full);
   }
 
   async #stopServing(): Promise<void> {

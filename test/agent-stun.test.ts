@@ -318,3 +318,10 @@ describe('where a person named what is advertised', () => {
     assert.equal(askers.length, 2);
   });
 });
+
+test('the servers that a tag names are asked from the start', async () => {
+  const stun = servers.map(({ text }) => text).join();
+  cloud.discover = () => Promise.resolve({ ...unknown('127.0.0.1'), options: { stun } });
+  const agent = await harness.startAt(clock, cloud, '--listen', `udp:*:${port}`);
+  assert.deepEqual(shown(agent), [`127.0.0.1 as ${PUBLIC}`]);
+});

@@ -48,10 +48,11 @@ const mostCredentials = 8;
  * slowed down here; a limit by source address belongs in front, where `reason: 'wrong'` is counted.
  */
 export class DigestAuthenticator {
-  readonly #realm: string;
+  #realm: string;
+  readonly #key: Buffer;
   readonly #store: PasswordSource;
   readonly #clock: Clock;
-  readonly #mint: NonceMint;
+  #mint: NonceMint;
   readonly #counts: NonceCounts;
   /** Hashed for unknown users, so that time does not tell who exists. */
   readonly #nobody: string = randomBytes(16).toString('hex');
@@ -59,10 +60,18 @@ export class DigestAuthenticator {
   /** `key` signs the nonces: 32 random bytes, see loadNonceKey. The realm must not hold quotes or backslashes. */
   constructor(realm: string, store: PasswordSource, key: Buffer, clock: Clock) {
     this.#realm = realm;
+    this.#key = key;
     this.#store = store;
     this.#clock = clock;
     this.#mint = new NonceMint(key, realm);
     this.#counts = new NonceCounts(rememberedNonces, nonceLifeMs);
+  }
+
+  /** Other credentials are asked for from now on; whoever comes with those of before gets a new challenge. */
+  setRealm(realm: string): void {
+    if (realm === this.#realm) return;
+    this.#realm = realm;
+    this.#mint = new NonceMint(this.#key, realm);
   }
 
   /** `scheme` is `www` where the agent is the endpoint (401) and `proxy` where it forwards (407). Never throws. */

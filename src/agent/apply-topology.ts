@@ -13,6 +13,7 @@ import type { OsInterface } from '../net/os-interfaces.ts';
 import type { Transport } from '../sip/transport/transport.ts';
 import type { BoundSocket, BoundStun, StunOccasion } from './bound-stun.ts';
 import type { Failure, ListenerSet } from './listener-set.ts';
+import { relaySettings } from './start-relay.ts';
 
 /** What follows a topology. */
 export interface Followers {
@@ -76,6 +77,7 @@ export async function applyTopology(
   const running = listeners.listeners;
   let plan = planOf(told);
   // What can fail comes first: then nothing else has changed yet.
+  relay?.configure(relaySettings(configuration));
   identity.rename({ aliases, domains });
   identify();
   const { added } = diffListeners(running, plan.listeners);

@@ -1,6 +1,7 @@
 import type { Notice } from '../discovery/notice.ts';
 import type { DiscoveryLog } from '../discovery/provider.ts';
 import type { Clock, Timer } from '../net/clock.ts';
+import { LogLimit } from '../net/log-limit.ts';
 
 /** What is under way and has to end before the process may. */
 export interface Work {
@@ -58,6 +59,11 @@ const acknowledgeMs = 10_000;
 const longestTimerMs = 3_600_000;
 const progressEveryMs = 5000;
 const mostNotices = 64;
+/** Lines about notices that are written as they come. A cloud that says more than that in a minute is cut short. */
+const freeLines = 20;
+const freeLinesPerMs = 60_000;
+/** Beyond them, lines of one kind are at least so far apart. */
+const noticeLineMs = 10_000;
 
 /**
  * The way to the end: what is new is refused, what is under way may end, then the cloud is told, and then the
@@ -75,11 +81,14 @@ export class Drain {
     | { told: Work; toldAt: number; worked: boolean; idleSince: number | undefined; cause: Cause }
     | undefined;
   #finished: DrainProgress | undefined;
+  readonly #limit: LogLimit;
+  #lines = { since: 0, count: 0 };
   #timer: Timer | undefined;
   #closed = false;
 
   constructor(options: DrainOptions) {
     this.#options = options;
+    this.#limit = new LogLimit(options.clock, noticeLineMs);
   }
 
   /** Resolves when the process is to end: nothing is under way any more, or the time is up. */
@@ -121,7 +130,7 @@ export class Drain {
     const told = { kind, source, ...(deadline !== undefined && { deadline: timeOf(deadline) }) };
     if (withdrawn) {
       if (!this.#notices.delete(id)) return;
-      log.info(told, 'the cloud takes its notice back');
+      this.#line('withdrawn', (left) => log.info({ ...told, ...left }, 'the cloud takes its notice back'));
     } else {
       const now = clock.now();
       const heard: HeardNotice = {
@@ -133,8 +142,12 @@ export class Drain {
       if (this.#notices.size > mostNotices) this.#notices.delete(this.#leastUrgent());
       if (drainOn().includes(kind)) {
         const { from } = this.#causeOf(heard);
-        log.warn(from > now ? { ...told, drainingFrom: timeOf(from) } : told, 'the cloud gives notice');
-      } else log.info(told, 'the cloud gives notice, of a kind that drain-on leaves out');
+        const begins = from > now && { drainingFrom: timeOf(from) };
+        this.#line('drains', (left) => log.warn({ ...told, ...begins, ...left }, 'the cloud gives notice'));
+      } else
+        this.#line('left out', (left) =>
+          log.info({ ...told, ...left }, 'the cloud gives notice, of a kind that drain-on leaves out'),
+        );
     }
     this.reconsider();
   }
@@ -161,7 +174,7 @@ export class Drain {
     }
     if (this.#draining) {
       this.#draining = undefined;
-      log.info({}, 'draining is called off: calls are taken again');
+      this.#line('off', (left) => log.info(left, 'draining is called off: calls are taken again'));
       this.#tell();
     }
     const next = Math.min(...causes.map(({ from }) => from));
@@ -171,7 +184,16 @@ export class Drain {
   close(): void {
     this.#closed = true;
     this.#stopTimer();
+    this.#limit.close();
     this.#watchers.clear();
+  }
+
+  /** Metadata that names other notices each time that it is asked must not fill the log. */
+  #line(key: string, write: (left: { readonly suppressed?: number }) => void): void {
+    const now = this.#options.clock.uptime();
+    if (now - this.#lines.since >= freeLinesPerMs) this.#lines = { since: now, count: 0 };
+    if (++this.#lines.count <= freeLines) write({});
+    else this.#limit.line(key, (suppressed) => write(suppressed > 0 ? { suppressed } : {}));
   }
 
   #causes(): Cause[] {
@@ -228,9 +250,9 @@ export class Drain {
     const idle = calls === 0 && transactions === 0;
     if (!this.#draining) {
       this.#draining = { told: work, toldAt: now, worked: false, idleSince: undefined, cause };
-      log.info(
-        { reason: cause.reason, calls, transactions, until: timeOf(cause.until) },
-        'draining: new requests are refused, calls in progress are served',
+      const begins = { reason: cause.reason, calls, transactions, until: timeOf(cause.until) };
+      this.#line('on', (left) =>
+        log.info({ ...begins, ...left }, 'draining: new requests are refused, calls in progress are served'),
       );
     }
     const draining = this.#draining;
@@ -260,6 +282,7 @@ export class Drain {
     const { reason, until } = cause;
     const finished: DrainProgress = { state: 'ended', reason, until, final: true, ...work };
     this.#finished = finished;
+    this.#limit.close();
     const drained = work.calls === 0 && work.transactions === 0;
     if (drained) {
       log.info({ reason }, 'drained: nothing is under way any more');

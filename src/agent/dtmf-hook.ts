@@ -13,7 +13,7 @@ const timeoutMs = 5000;
  * in time, or refuses, is dropped and counted. Redirects are not followed.
  */
 export class DtmfHook {
-  readonly #url: string;
+  readonly url: string;
   readonly #log: HookLog;
   readonly #limit: LogLimit;
   readonly #waiting: string[] = [];
@@ -22,7 +22,7 @@ export class DtmfHook {
   #dropped = 0;
 
   constructor(url: string, clock: Clock, log: HookLog) {
-    this.#url = url;
+    this.url = url;
     this.#log = log;
     this.#limit = new LogLimit(clock);
   }
@@ -49,7 +49,7 @@ export class DtmfHook {
   async #work(): Promise<void> {
     for (let body = this.#waiting.shift(); body !== undefined; body = this.#waiting.shift()) {
       try {
-        const response = await fetch(this.#url, {
+        const response = await fetch(this.url, {
           method: 'POST',
           headers: { 'content-type': 'application/json' },
           body,

@@ -13,19 +13,9 @@ export interface ConfigurationLayers {
 type Property = keyof Configuration;
 
 /** What a running agent takes over. The rest is built into parts that live as long as the process. */
-const liveProperties: readonly Property[] = [
-  'listen',
-  'advertise',
-  'domains',
-  'aliases',
-  'localNetworks',
-  'logLevel',
-  'pollIntervalMs',
-  'drainTimeoutMs',
-  'drainOn',
-  'acknowledgeNotices',
-  'static',
-];
+const liveProperties: readonly Property[] = (Object.keys(options) as Property[]).filter(
+  (property) => options[property].restart === undefined,
+);
 
 /** The configuration in force, which follows the file and the cloud as far as that goes without a restart. */
 export class LiveConfiguration {

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Configuration } from '../cli/configuration.ts';
 import type { DiscoveryLog } from '../discovery/provider.ts';
 import { CloudsipError } from '../error.ts';
-import type { MediaRelay } from '../media/media-contract.ts';
+import type { MediaRelay, RelaySettings } from '../media/media-contract.ts';
 import { startMediaRelay } from '../media/media-relay.ts';
 import type { Clock } from '../net/clock.ts';
 
@@ -33,6 +33,12 @@ export async function startRelay(
       warn: (message, details = {}) => log.warn(details, message),
     },
   });
+}
+
+/** What of it a running relay takes over. */
+export function relaySettings(configuration: RelayConfiguration): RelaySettings {
+  const { rtpPorts, silenceLimits, sdpOrigin } = configuration;
+  return { portRange: rtpPorts, silence: silenceLimits, keepOrigin: sdpOrigin === 'keep' };
 }
 
 /** The relay that the cloud's options ask for: mostly the one that has been started without knowing them. */

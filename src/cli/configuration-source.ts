@@ -2,7 +2,7 @@ import { CloudsipError } from '../error.ts';
 import type { Configuration } from './configuration.ts';
 import { type FileEntry, type FileValues, parseConfigurationFile } from './configuration-file.ts';
 import type { Machine } from './default-state-directory.ts';
-import { type AnyOption, flagOf, keyOf, optionList, options, variableOf } from './options.ts';
+import { type AnyOption, flagOf, type ListOption, optionList, options, variableOf } from './options.ts';
 import { didYouMean, nearest } from './suggestion.ts';
 import { UsageError, type UsageErrorCode } from './usage-error.ts';
 
@@ -45,6 +45,8 @@ export class ConfigurationSource {
   readonly #options: SourceOptions;
   readonly #path: string | undefined;
   #file: FileValues | undefined;
+  /** What each tag said last that could be used. */
+  #lastGood: ReadonlyMap<AnyOption, unknown> = new Map();
 
   private constructor(options: SourceOptions) {
     this.#options = options;
@@ -71,14 +73,23 @@ export class ConfigurationSource {
     this.#file = file;
   }
 
-  /** Throws a `UsageError` for what a person wrote; what the cloud says and cannot be used is left out with a warning. */
+  /**
+   * Throws a `UsageError` for what a person wrote. What the cloud says and cannot be used is told in a warning: then
+   * what the same tag said before still counts.
+   */
   resolve(cloud: CloudOptions = {}): Resolved {
-    return this.#resolve(this.#file, cloud);
+    const { good, ...resolved } = this.#resolve(this.#file, cloud);
+    this.#lastGood = good;
+    return resolved;
   }
 
-  #resolve(file: FileValues | undefined, cloud: CloudOptions): Resolved {
+  #resolve(
+    file: FileValues | undefined,
+    cloud: CloudOptions,
+  ): Resolved & { readonly good: ReadonlyMap<AnyOption, unknown> } {
     const { machine, providers } = this.#options;
     const { texts, warnings } = readCloudOptions(cloud);
+    const good = new Map<AnyOption, unknown>();
     const values: Record<string, unknown> = {};
     for (const [property, option] of Object.entries(options) as [keyof Configuration, AnyOption][]) {
       if (option.kind === 'section') {
@@ -89,13 +100,35 @@ export class ConfigurationSource {
       const given = near.length > 0 ? near : fromFile(option, file);
       let value = given.length > 0 ? valueIn(option, given) : undefined;
       const text = texts.get(option);
-      if (value === undefined && text !== undefined) value = fromCloud(option, text, warnings);
+      if (text !== undefined) {
+        const told = this.#fromCloud(option, text, value === undefined, warnings);
+        if (told !== undefined) good.set(option, told);
+        value ??= told;
+      }
       values[property] =
         value ?? (option.kind === 'list' ? (option.fallback ?? []) : option.fallback(machine));
       if (property === 'provider') checkProvider(String(values[property]), given.at(-1), providers);
     }
     // The table has a reader of the right type for each property: `satisfies` holds it to that.
-    return { configuration: values as unknown as Configuration, warnings };
+    return { configuration: values as unknown as Configuration, warnings, good };
+  }
+
+  /** A tag that does not count is not complained of. */
+  #fromCloud(option: ScalarOption, text: string, counts: boolean, warnings: string[]): unknown {
+    const origin = `the tag cloudsip-${option.name}`;
+    try {
+      const parts = partsOf(option, text);
+      return valueIn(
+        option,
+        parts.map((part) => ({ origin, text: part, code: 'usage.environment' })),
+      );
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      const before = this.#lastGood.get(option);
+      const instead = before === undefined ? 'the tag has no effect' : 'what it said before still counts';
+      if (counts) warnings.push(`${error.message}; ${instead}`);
+      return before;
+    }
   }
 
   /** Flag, else variable. An empty variable counts as absent. */
@@ -133,7 +166,7 @@ function optionByName(name: string): AnyOption {
 function readCloudOptions(cloud: CloudOptions): { texts: Map<AnyOption, string>; warnings: string[] } {
   const texts = new Map<AnyOption, string>();
   const warnings: string[] = [];
-  const names = optionList.filter(inCloud).map((option) => option.name);
+  const names = optionList.filter(({ notInCloud }) => notInCloud === undefined).map(({ name }) => name);
   let strange = 0;
   for (const [given, text] of Object.entries(cloud)) {
     const name = given.toLowerCase();
@@ -142,8 +175,9 @@ function readCloudOptions(cloud: CloudOptions): { texts: Map<AnyOption, string>;
     if (!option) {
       if (++strange > mostStrangeTags) continue;
       warnings.push(`${tag} has no effect: there is no such option${didYouMean(name, names)}`);
-    } else if (!inCloud(option)) warnings.push(`${tag} has no effect: a tag cannot set this option`);
-    else if (text.length > longestCloudText) {
+    } else if (option.notInCloud !== undefined) {
+      warnings.push(`${tag} has no effect: a tag cannot set this option, for ${option.notInCloud}`);
+    } else if (text.length > longestCloudText) {
       warnings.push(`${tag} has no effect: expected ${longestCloudText} characters at most`);
     } else if (text.trim() !== '') texts.set(option, text.trim());
   }
@@ -153,25 +187,6 @@ function readCloudOptions(cloud: CloudOptions): { texts: Map<AnyOption, string>;
     );
   }
   return { texts, warnings };
-}
-
-function inCloud(option: AnyOption): boolean {
-  return keyOf(option) !== undefined && option.kind !== 'section' && !('notInCloud' in option);
-}
-
-function fromCloud(option: ScalarOption, text: string, warnings: string[]): unknown {
-  const origin = `the tag cloudsip-${option.name}`;
-  try {
-    const parts = partsOf(option, text);
-    return valueIn(
-      option,
-      parts.map((part) => ({ origin, text: part, code: 'usage.environment' })),
-    );
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    warnings.push(`${error.message}; the tag has no effect`);
-    return undefined;
-  }
 }
 
 /** In a variable and in a tag the values of a list are parted by commas. */
@@ -190,23 +205,33 @@ function fromFile(option: AnyOption, file: FileValues | undefined): readonly Giv
 
 /** Of what is not a list the last one counts. */
 function valueIn(option: ScalarOption, given: readonly Given[]): unknown {
-  if (option.kind === 'list') return given.length > 0 ? given.map((one) => read(option, one)) : undefined;
+  if (option.kind === 'list') return given.length > 0 ? listIn(option, given) : undefined;
   const last = given.at(-1);
   return last && read(option, last);
 }
 
+function listIn(option: ListOption<unknown>, given: readonly Given[]): readonly unknown[] {
+  const items = given.map((one) => read(option, one));
+  const { origin, code } = given[0]!;
+  told(origin, code, () => option.check?.(items));
+  return items;
+}
+
 function read(option: ScalarOption, { origin, text, code }: Given): unknown {
-  let value: unknown;
-  try {
-    value = option.read(text);
-  } catch (error) {
-    // The rooms have notations of their own, and say best what is wrong with them.
-    if (!(error instanceof CloudsipError)) throw error;
-    throw new UsageError(code, `${origin}: ${error.message}`, { cause: error });
-  }
+  const value = told(origin, code, () => option.read(text));
   if (value !== undefined) return value;
   const meant = option.words ? didYouMean(text, option.words) : '';
   throw new UsageError(code, `${origin}: expected ${option.expected}, got "${text.slice(0, 100)}"${meant}`);
+}
+
+/** The rooms have notations of their own, and say best what is wrong with them. */
+function told(origin: string, code: UsageErrorCode, act: () => unknown): unknown {
+  try {
+    return act();
+  } catch (error) {
+    if (!(error instanceof CloudsipError)) throw error;
+    throw new UsageError(code, `${origin}: ${error.message}`, { cause: error });
+  }
 }
 
 /** What is near to a known name is a typing error; what is not may be the name of a package. */

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { DEFAULT_STUN_SERVERS, parseStunServer } from '../discovery/stun-server.ts';
+import { DEFAULT_STUN_SERVERS, parseStunServer, stunServers } from '../discovery/stun-server.ts';
 import type { Configuration, DrainCause, RecordPolicy } from './configuration.ts';
 import { defaultStateDirectory, type Machine } from './default-state-directory.ts';
 import {
@@ -29,6 +29,10 @@ interface OptionText {
   readonly summary: string;
   /** The default in words. */
   readonly defaultText: string;
+  /** Why a change needs a restart, completing “… is needed, for”; absent where it counts at once. */
+  readonly restart?: string;
+  /** Why no tag of the instance may set it, completing “a tag cannot set this option, for”. */
+  readonly notInCloud?: string;
 }
 
 interface ScalarText<Item> extends OptionText {
@@ -47,8 +51,6 @@ export interface SingleOption<Value> extends ScalarText<Exclude<Value, undefined
   readonly notInFile?: true;
   /** True for what the commands that work on the state want to know too. */
   readonly shared?: true;
-  /** True for what no tag of the instance may set: who may tag it must not choose where secrets and state lie. */
-  readonly notInCloud?: true;
 }
 
 /** A flag to repeat, a variable with commas, a list in the file; the strongest source replaces the others. */
@@ -56,8 +58,8 @@ export interface ListOption<Item> extends ScalarText<Item> {
   readonly kind: 'list';
   /** Empty where absent. */
   readonly fallback?: readonly Item[];
-  /** True for what the instance's tags cannot set. */
-  readonly notInCloud?: true;
+  /** Throws a `CloudsipError` where the values do not go together. */
+  check?(items: readonly Item[]): unknown;
 }
 
 /** Has a structure, so that only the configuration file can say it. */
@@ -127,7 +129,8 @@ const table = {
       "a provider's name in lower case, auto, or a plugin: a path such as ./mine.ts, or an npm package",
     read: readProvider,
     fallback: () => 'auto',
-    notInCloud: true,
+    restart: 'all that runs hangs on what it finds',
+    notInCloud: 'the provider is who reads the tags',
   }),
   configFile: single<string | undefined>({
     name: 'config',
@@ -138,7 +141,8 @@ const table = {
     read: (text) => text || undefined,
     fallback: () => undefined,
     notInFile: true,
-    notInCloud: true,
+    restart: 'it is read at the start',
+    notInCloud: 'who may tag the instance must not choose what is read',
     shared: true,
   }),
   stateDirectory: single<string>({
@@ -150,7 +154,8 @@ const table = {
     expected: 'the path of a directory',
     read: (text) => (text ? resolve(text) : undefined),
     fallback: defaultStateDirectory,
-    notInCloud: true,
+    restart: 'accounts and registrations are open there',
+    notInCloud: 'who may tag the instance must not choose where secrets lie',
     shared: true,
   }),
   listen: list<string>({
@@ -222,7 +227,8 @@ const table = {
     expected: 'HOST or HOST:PORT, such as stun.example.com:3478, or off',
     read: (text) => parseStunServer(text)?.text.toLowerCase(),
     fallback: DEFAULT_STUN_SERVERS,
-    notInCloud: true,
+    check: stunServers,
+    restart: 'the check of the addresses has them from the start',
   }),
   realm: single<string>({
     name: 'realm',
@@ -239,6 +245,7 @@ const table = {
       summary:
         'How RTP is relayed: in the kernel, by system calls (koffi) or node:dgram; off leaves it to the endpoints.',
       defaultText: 'auto',
+      restart: 'the sockets of running calls hang on it',
       fallback: () => 'auto',
     },
     mediaModes,
@@ -276,6 +283,7 @@ const table = {
     summary: 'The DSCP that relayed packets leave with, such as ef or 46.',
     defaultText: 'what they came with',
     expected: 'a number from 0 to 63 or a name such as ef, cs5 or af41',
+    restart: 'the sockets of running calls are made with it',
     read: readDscp,
     fallback: () => 0,
   }),
@@ -306,7 +314,6 @@ const table = {
     expected: 'off, ask, all, or names of accounts parted by commas',
     read: readRecord,
     fallback: () => 'off',
-    notInCloud: true,
   }),
   recordDirectory: single<string | undefined>({
     name: 'record-dir',
@@ -316,7 +323,8 @@ const table = {
     expected: 'the path of a directory',
     read: (text) => (text ? resolve(text) : undefined),
     fallback: () => undefined,
-    notInCloud: true,
+    restart: 'recordings are under way there',
+    notInCloud: 'who may tag the instance must not choose where is written',
   }),
   dtmf: choice(
     {
@@ -336,13 +344,14 @@ const table = {
     expected: 'an address such as http://127.0.0.1:8080/dtmf',
     read: readWebAddress,
     fallback: () => undefined,
-    notInCloud: true,
+    notInCloud: 'who may tag the instance must not choose who is told of keys',
   }),
   udp: choice(
     {
       name: 'udp',
       summary: 'How SIP over UDP is read and written: batched system calls or node:dgram.',
       defaultText: 'auto',
+      restart: 'another socket would lose what waits in the one that is open',
       fallback: () => 'auto',
     },
     udpModes,
@@ -390,6 +399,7 @@ const table = {
     placeholder: 'SECTION',
     summary: 'Addresses for the provider "static": {addresses: [{private, public}]}.',
     defaultText: 'none',
+    notInCloud: 'it is for a provider that reads no tags',
     read: readStatic,
   },
 } as const satisfies { readonly [Property in keyof Configuration]: OptionFor<Configuration[Property]> };

@@ -364,6 +364,7 @@ export class KoffiPump implements Pump {
         // What came to the address of before.
         this.#drain(slot);
         this.#kernel?.withdrawAround(slot);
+        this.#guard.open(slot);
         this.#watch(epollCtlDel, this.#fds[slot]!, slot);
         this.#fds[slot] = fd;
         this.#dscp?.opened(slot);

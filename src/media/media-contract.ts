@@ -1,5 +1,7 @@
 import type { Endpoint } from '../net/address.ts';
 import type { DtmfDigit } from './dtmf/dtmf-digit.ts';
+import type { PortRange } from './port-pool.ts';
+import type { SilenceLimits } from './silence-watch.ts';
 import type { StreamQuality } from './stream-quality.ts';
 import type { RecordedCall } from './tap/tap-protocol.ts';
 
@@ -121,6 +123,14 @@ export interface MediaTap {
   end(): Promise<void>;
 }
 
+export interface RelaySettings {
+  /** For streams that are opened from now on. */
+  readonly portRange: PortRange;
+  readonly silence: SilenceLimits;
+  /** The line o= of descriptions stays as it came. */
+  readonly keepOrigin: boolean;
+}
+
 export interface MediaRelay {
   /** A tap for one call, to be attached to its session once there is one. */
   openTap(callId: string, onDigit: (digit: DtmfDigit) => void): MediaTap;
@@ -131,6 +141,8 @@ export interface MediaRelay {
    * that leads elsewhere by now go on there under the same numbers: what was learned, counted and recorded stays.
    */
   follow(places: ReadonlyMap<string, string>): void;
+  /** What may change while calls run. Throws MediaError (`media.port-range`); nothing has changed then. */
+  configure(settings: RelaySettings): void;
   /** `id` is for logs. Throws nothing. */
   createSession(id: string, events: MediaSessionEvents): MediaSession;
   readonly stats: MediaStats;

@@ -12,6 +12,7 @@ import type {
   MediaSessionSnapshot,
   MediaStats,
   MediaTap,
+  RelaySettings,
 } from './media-contract.ts';
 import { MediaError } from './media-error.ts';
 import type { MediaLeg } from './media-leg.ts';
@@ -127,14 +128,17 @@ class ForwardingRelay implements MediaRelay {
   readonly #taps = new Set<CallTap>();
   /** What it followed last. */
   #places = '';
+  #range: PortRange;
+  /** By bound address. What was taken from one goes back there, also once another range counts. */
+  #pools = new Map<string, PortPool>();
   #closed: Promise<void> | undefined;
 
   constructor(forwarder: Forwarder, range: PortRange, options: MediaRelayOptions) {
     const { clock, log } = options;
-    const pools = new Map<string, PortPool>();
     const ownPorts = new OwnPorts<MediaLeg>();
     const ports = new Set(options.protectedPorts ?? [5060, 5061]);
     this.#forwarder = forwarder;
+    this.#range = range;
     this.#options = options;
     this.#context = {
       forwarder,
@@ -148,8 +152,8 @@ class ForwardingRelay implements MediaRelay {
         (ports.has(endpoint.port) && ownPorts.isOwnAddress(endpoint.address)),
       silence: new SilenceWatch(clock, options.silence ?? defaultSilence),
       poolFor: (boundAddress) => {
-        let pool = pools.get(boundAddress);
-        if (!pool) pools.set(boundAddress, (pool = new PortPool(range)));
+        let pool = this.#pools.get(boundAddress);
+        if (!pool) this.#pools.set(boundAddress, (pool = new PortPool(this.#range)));
         return pool;
       },
       closed: (session) => {
@@ -183,6 +187,18 @@ class ForwardingRelay implements MediaRelay {
 
   protect(endpoints: readonly Endpoint[]): void {
     this.#protected = new Set(endpoints.map(nameOf));
+  }
+
+  configure({ portRange, silence, keepOrigin }: RelaySettings): void {
+    const { from, to } = portRange;
+    if (from !== this.#range.from || to !== this.#range.to) {
+      // Made for its check alone: a wrong range changes nothing.
+      new PortPool(portRange);
+      this.#range = portRange;
+      this.#pools = new Map();
+    }
+    this.#context.silence.setLimits(silence);
+    this.#context.keepOrigin = keepOrigin;
   }
 
   follow(places: ReadonlyMap<string, string>): void {

@@ -29,7 +29,7 @@ export interface SessionContext extends LegContext {
   readonly log: MediaLog;
   readonly silence: SilenceWatch;
   /** The line o= stays as it came. */
-  readonly keepOrigin: boolean;
+  keepOrigin: boolean;
   closed(session: RelayedSession): void;
 }
 

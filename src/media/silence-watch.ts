@@ -30,13 +30,18 @@ interface Entry {
  */
 export class SilenceWatch {
   readonly #clock: Clock;
-  readonly #limits: SilenceLimits;
-  readonly #everyMs: number;
+  #limits!: SilenceLimits;
+  #everyMs!: number;
   readonly #entries = new Map<Listened, Entry>();
   #timer: Timer | undefined;
 
   constructor(clock: Clock, limits: SilenceLimits) {
     this.#clock = clock;
+    this.setLimits(limits);
+  }
+
+  /** Others from now on, also for those that are watched already. */
+  setLimits(limits: SilenceLimits): void {
     this.#limits = limits;
     const { initialMs, runningMs, heldMs } = limits;
     const shortest = Math.min(...[initialMs, runningMs, heldMs].filter((limit) => limit > 0));

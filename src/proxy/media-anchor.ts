@@ -224,7 +224,7 @@ export class MediaAnchor implements CallsInProgress {
   }
 
   #silent(key: string): void {
-    const ends = this.#calls.get(key)?.ends;
+    const ends = this.policy.silence === 'bye' ? this.#calls.get(key)?.ends : undefined;
     // Both sides believe in the call still: each is told by a BYE as if from the other.
     if (ends && this.#forwarding) {
       const parties: readonly DialogEndName[] = ['caller', 'callee'];

@@ -303,6 +303,8 @@ describe('draining', () => {
     drain.notice(notice('soon', undefined, { withdrawn: true }));
     assert.equal(drain.retryAfter, undefined);
     for (let n = 0; n < 1000; n++) drain.notice(notice(String(n), undefined, { withdrawn: true }));
+    // Nothing waits for any of them, but for the lines that were held back.
+    clock.advance(10_000);
     assert.equal(clock.pending, 0);
     assert.ok(events.filter((event) => event === 'the cloud takes its notice back').length <= 65);
   });
@@ -318,5 +320,36 @@ describe('draining', () => {
     await settle();
     assert.deepEqual([...new Set(seen)], ['serving 1', 'draining 1', 'draining 0', 'ended 0']);
     unwatch();
+  });
+});
+
+describe('a cloud that names other notices each time that it is asked', () => {
+  for (const kind of ['termination', 'pause'] as const) {
+    test(`fills no log with ${kind}, and is obeyed all the same`, () => {
+      const { drain, clock, events, notice, work } = build();
+      work.calls = 1;
+      for (let poll = 0; poll < 60; poll++) {
+        for (let n = 0; n < 20; n++) drain.notice(notice(`${poll}-${n}`, 600_000, { kind }));
+        for (let n = 0; n < 20; n++)
+          drain.notice(notice(`${poll}-${n}`, undefined, { kind, withdrawn: true }));
+        clock.advance(1000);
+      }
+      // Twenty at once, then two kinds of line every ten seconds.
+      assert.ok(events.length > 20 && events.length <= 20 + 14, `${events.length}`);
+      drain.notice(notice('last', undefined));
+      assert.equal(drain.progress.state, 'draining');
+      drain.close();
+    });
+  }
+
+  test('that begins a drain and calls it off again and again fills none either', () => {
+    const { drain, clock, events, notice, work } = build();
+    work.calls = 1;
+    for (let poll = 0; poll < 600; poll++) {
+      drain.notice(notice('one', undefined, poll % 2 === 0 ? {} : { withdrawn: true }));
+      clock.advance(100);
+    }
+    assert.ok(events.length > 20 && events.length <= 20 + 28, `${events.length}`);
+    drain.close();
   });
 });

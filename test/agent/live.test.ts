@@ -126,17 +126,25 @@ describe('the configuration', () => {
     cloud.changed(
       topologyOf(
         { '127.0.0.1': '203.0.113.5' },
-        { realm: 'other', advertise: 'sip.example.com', 'no-such': 'x', 'drain-timeout': '5', alias: '?' },
+        {
+          realm: 'other',
+          udp: 'dgram',
+          advertise: 'sip.example.com',
+          'no-such': 'x',
+          'drain-timeout': '5',
+          alias: '?',
+        },
       ),
     );
     await harness.logged(/listeners follow/);
     assert.equal(harness.log.level, 'info');
     assert.equal(agent.listeners[0]?.advertised?.address, 'sip.example.com');
     assert.equal(agent.configuration.drainTimeoutMs, 5000);
-    assert.equal(agent.configuration.realm, 'from-tag');
+    assert.equal(agent.configuration.realm, 'other');
+    assert.equal(agent.configuration.udp, 'auto');
     assert.deepEqual(
       harness.told(/a restart is needed/).map(({ details }) => details),
-      [{ options: ['realm'] }],
+      [{ options: ['udp'] }],
     );
     assert.equal(harness.told(/the tag cloudsip-no-such has no effect/).length, 1);
     assert.equal(harness.told(/the tag cloudsip-alias: expected/).length, 1);
@@ -145,8 +153,37 @@ describe('the configuration', () => {
       added: [],
       readvertised: [`udp:127.0.0.1:${port} as sip.example.com:${port}`],
       retired: [],
-      options: ['advertise', 'log-level', 'drain-timeout'],
+      options: ['advertise', 'log-level', 'realm', 'drain-timeout'],
     });
+  });
+
+  test('of tags that is about calls counts for the next one, and that of the realm for the next challenge', async () => {
+    const cloud = new TestCloud({ '127.0.0.1': undefined });
+    const agent = await harness.start(cloud, '--listen', `udp:127.0.0.1:${port}`, '--media', 'dgram');
+    const settled = harness.told(/restart/).length;
+    const options = {
+      realm: 'second',
+      'rtp-ports': '30000-30100',
+      'unreadable-sdp': 'pass',
+      'silent-calls': 'bye',
+      silence: '1,2,3',
+      'sdp-origin': 'keep',
+      'media-path': 'direct',
+      record: 'ask',
+      dtmf: 'events',
+    };
+    cloud.changed(topologyOf({ '127.0.0.1': undefined }, options));
+    await harness.logged(/the cloud changed: listeners follow/);
+    assert.deepEqual(
+      (harness.told(/listeners follow/)[0]!.details as { options: string[] }).options.toSorted(),
+      Object.keys(options).sort(),
+    );
+    assert.equal(harness.told(/restart/).length, settled);
+    const challenge = await request('MESSAGE', 'elsewhere.example');
+    assert.equal(challenge.status, 407);
+    assert.match(challenge.text, /realm="second"/);
+    const { mediaPath, record, silenceLimits } = agent.configuration;
+    assert.deepEqual([mediaPath, record, silenceLimits.runningMs], ['direct', 'ask', 2000]);
   });
 
   test('of tags that cannot be served keeps the agent neither from starting nor from following', async () => {
@@ -173,7 +210,7 @@ describe('the configuration', () => {
     const agent = await harness.start(cloud, '--config', 'c', '--listen', `udp:127.0.0.1:${port}`);
     assert.equal((await request('OPTIONS', 'one.example')).status, 200);
     assert.equal((await request('OPTIONS', 'a.example')).status, 200);
-    harness.file = 'domain: two.example\nlog-level: warn\nrtp-ports: 30000-30100\n';
+    harness.file = 'domain: two.example\nlog-level: warn\ndscp: ef\n';
     await agent.reload();
     assert.equal(harness.log.level, 'warn');
     assert.equal((await request('OPTIONS', 'two.example')).status, 200);
@@ -182,7 +219,7 @@ describe('the configuration', () => {
     assert.equal(gone.status, 407, 'not ours any more: who wants to go there proves who he is');
     assert.deepEqual(
       harness.told(/a restart is needed/).map(({ details }) => details),
-      [{ options: ['rtp-ports'] }],
+      [{ options: ['dscp'] }],
     );
     harness.file = 'domain: three.example\nlog-level: loud\n';
     await agent.reload();

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { optionList } from '../../src/cli/options.ts';
 import { readConfiguration } from '../../src/cli/read-configuration.ts';
 
 async function sourceOf(argv: string[], env: Record<string, string>, file: () => string = () => '') {
@@ -81,14 +82,61 @@ describe('options that the cloud sets', () => {
 
   test('never say where state and secrets lie, which provider or which file', async () => {
     const source = await sourceOf([], {});
-    const cloud = { config: '/etc/passwd', 'state-dir': '/tmp', provider: 'local', static: '{}' };
+    const cloud = {
+      config: '/etc/passwd',
+      'state-dir': '/tmp',
+      provider: 'local',
+      static: '{}',
+      'record-dir': '/tmp',
+      'dtmf-hook': 'http://192.0.2.1/',
+    };
     const { configuration, warnings } = source.resolve(cloud);
     assert.deepEqual(configuration, source.resolve().configuration);
+    // Each says why.
     assert.deepEqual(
-      warnings,
+      warnings.map((warning) => warning.replace(/ for .+/, '')),
       Object.keys(cloud).map(
-        (name) => `the tag cloudsip-${name} has no effect: a tag cannot set this option`,
+        (name) => `the tag cloudsip-${name} has no effect: a tag cannot set this option,`,
       ),
+    );
+  });
+
+  test('and cannot be used leave what the same tag said before, as long as it stands', async () => {
+    const source = await sourceOf([], {});
+    const stunAndDscp = ({ configuration }: ReturnType<typeof source.resolve>) => [
+      configuration.dscp,
+      configuration.stun,
+    ];
+    const good = { dscp: 'ef', stun: 'a.example, b.example' };
+    const set = [46, ['a.example', 'b.example']];
+    assert.deepEqual(stunAndDscp(source.resolve(good)), set);
+    const bad = source.resolve({ dscp: 'most', stun: 'a.example' });
+    assert.deepEqual(stunAndDscp(bad), set);
+    assert.match(
+      bad.warnings.join('\n'),
+      /^the tag cloudsip-stun: .*two servers.*before still counts\nthe tag/,
+    );
+    assert.match(bad.warnings.join('\n'), /cloudsip-dscp: .*, got "most"; what it said before still counts$/);
+    assert.deepEqual(stunAndDscp(source.resolve({ dscp: '99', stun: 'b.example' })), set, 'nor another one');
+    assert.deepEqual(
+      stunAndDscp(source.resolve({})),
+      stunAndDscp(await sourceOf([], {}).then((s) => s.resolve())),
+    );
+    const again = source.resolve({ dscp: 'most' });
+    assert.equal(again.configuration.dscp, 0, 'what was taken away is over');
+    assert.match(again.warnings.join(), /the tag has no effect$/);
+  });
+
+  test('are of three kinds: what counts at once, what needs a restart and says why, what is refused and says why', () => {
+    const named = (test: (option: (typeof optionList)[number]) => boolean): string[] =>
+      optionList.filter(test).map(({ name }) => name);
+    assert.deepEqual(
+      named(({ notInCloud }) => notInCloud !== undefined),
+      ['provider', 'config', 'state-dir', 'record-dir', 'dtmf-hook', 'static'],
+    );
+    assert.deepEqual(
+      named(({ notInCloud, restart }) => notInCloud === undefined && restart !== undefined),
+      ['stun', 'media', 'dscp', 'udp'],
     );
   });
 });

@@ -12,17 +12,23 @@ export function readmeTable(): string {
   );
 }
 
-/** The table of docs/configuration.md: what each option is called where. */
+/** The table of docs/configuration.md: what each option is called where, and what a tag that changes does. */
 export function nameTable(): string {
   return table(
-    ['Flag', 'Environment variable', 'Key in the file', 'Default'],
+    ['Flag', 'Environment variable', 'Key in the file', 'Tag', 'Default'],
     optionList.map((option) => [
       code(flagOf(option)),
       code(variableOf(option)),
       code(keyOf(option)),
+      tagOf(option),
       option.defaultText,
     ]),
   );
+}
+
+function tagOf({ notInCloud, restart }: AnyOption): string {
+  if (notInCloud !== undefined) return `never: ${notInCloud}`;
+  return restart === undefined ? 'at once' : `at the start, then a restart is needed: ${restart}`;
 }
 
 function usageOf(option: AnyOption): string {

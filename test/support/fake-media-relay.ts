@@ -43,6 +43,8 @@ export class FakeMediaRelay implements MediaRelay {
 
   follow(): void {}
 
+  configure(): void {}
+
   openTap(): MediaTap {
     let recording = false;
     return {
