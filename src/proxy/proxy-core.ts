@@ -303,10 +303,7 @@ export class ProxyCore implements TransactionUser {
       exchange,
     };
     const context = new ResponseContext(forwarding, transaction, forwardable, groups, this.#newTag(), pass);
-    if (request.method === 'INVITE') {
-      transaction.cancelled = () => context.cancel();
-      this.#respond(transaction, 100);
-    }
+    if (request.method === 'INVITE') transaction.cancelled = () => context.cancel();
     context.start();
   }
 
@@ -355,8 +352,10 @@ export class ProxyCore implements TransactionUser {
 
   #respond(transaction: ServerTransaction, status: number, reason?: string, headers?: string): void {
     const { request, topVia } = transaction;
-    const toTag = status === 100 ? undefined : this.#newTag();
-    transaction.respond(buildResponse(request, status, { topVia, toTag, reason, headers }), status);
+    transaction.respond(
+      buildResponse(request, status, { topVia, toTag: this.#newTag(), reason, headers }),
+      status,
+    );
   }
 
   #newTag(): string {

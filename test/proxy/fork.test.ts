@@ -115,9 +115,9 @@ describe('parallel forking', () => {
   test('one silent branch does not keep the others from deciding in the end', () => {
     const { harness, invites } = ring();
     answer(harness, invites[0]!, 486);
-    harness.take();
     harness.clock.advance(32_000);
     assert.deepEqual(summary(harness.take().filter(({ message }) => message.status > 0)), [
+      '100 198.51.100.10',
       '486 198.51.100.10',
     ]);
   });
@@ -147,7 +147,8 @@ describe('time', () => {
   test('without any answer an INVITE ends with 408 after 64*T1, retransmitted on the way', () => {
     const { harness } = ring([1000]);
     harness.clock.advance(31_999);
-    const resent = harness.take();
+    const [trying, ...resent] = harness.take();
+    assert.equal(trying!.message.status, 100);
     assert.equal(resent.length, 6);
     assert.ok(resent.every(({ message }) => message.method === 'INVITE'));
     harness.clock.advance(1);

@@ -1,5 +1,6 @@
 import type { Endpoint } from '../../net/address.ts';
 import type { Message } from '../message/message.ts';
+import { buildResponse } from '../message/response.ts';
 import type { Transport } from '../transport/transport.ts';
 import {
   forgotten,
@@ -10,6 +11,12 @@ import {
 import { SingleTimer, type TimerOwner } from './timer-queues.ts';
 
 export type InviteServerState = 'proceeding' | 'completed' | 'accepted' | 'confirmed' | 'terminated';
+
+/**
+ * How long the user has to say something before the caller is told that we are trying (RFC 3261 17.2.1). Mostly the
+ * phone rings by then. A caller repeats himself after 500 ms at the earliest.
+ */
+const tryingMs = 200;
 
 /** The INVITE server transaction: RFC 3261 17.2.1 with the Accepted state of RFC 6026 7.1. */
 export class InviteServerTransaction implements ServerTransaction, TimerOwner {
@@ -27,7 +34,7 @@ export class InviteServerTransaction implements ServerTransaction, TimerOwner {
   /** Timer G. */
   #retransmit: SingleTimer | undefined;
   #interval = 0;
-  /** Timer H, I or L: no two of them run at once. */
+  /** Until something was said the wait for it, then timer H, I or L: no two of them run at once. */
   readonly #end: SingleTimer = new SingleTimer(this);
   #lastResponse: string | undefined;
 
@@ -48,6 +55,7 @@ export class InviteServerTransaction implements ServerTransaction, TimerOwner {
     this.#context = context;
     this.#shown = transport.listener.advertised;
     this.#destination = responseDestination(request, source, transport.reliable);
+    context.queues.start(this.#end, tryingMs);
   }
 
   get request(): Message {
@@ -64,12 +72,13 @@ export class InviteServerTransaction implements ServerTransaction, TimerOwner {
 
   respond(text: string, status: number): void {
     if (this.#state === 'proceeding') {
+      const { queues, timers } = this.#context;
       if (status < 200) {
+        queues.stop(this.#end);
         this.#lastResponse = text;
         this.#send(text);
         return;
       }
-      const { queues, timers } = this.#context;
       this.#request = undefined;
       this.topVia = undefined;
       this.cancelled = undefined;
@@ -96,7 +105,11 @@ export class InviteServerTransaction implements ServerTransaction, TimerOwner {
   }
 
   retransmitted(): void {
-    if ((this.#state === 'proceeding' || this.#state === 'completed') && this.#lastResponse !== undefined) {
+    if (this.#state === 'proceeding' && this.#lastResponse === undefined) this.#sayTrying();
+    else if (
+      (this.#state === 'proceeding' || this.#state === 'completed') &&
+      this.#lastResponse !== undefined
+    ) {
       this.#send(this.#lastResponse);
     }
   }
@@ -117,12 +130,17 @@ export class InviteServerTransaction implements ServerTransaction, TimerOwner {
 
   timerFired(timer: SingleTimer): void {
     if (timer === this.#end) {
-      this.#terminate();
+      if (this.#state === 'proceeding') this.#sayTrying();
+      else this.#terminate();
     } else if (this.#state === 'completed' && this.#lastResponse !== undefined) {
       this.#send(this.#lastResponse);
       this.#interval = Math.min(this.#interval * 2, this.#context.timers.t2);
       this.#context.queues.start(timer, this.#interval);
     }
+  }
+
+  #sayTrying(): void {
+    this.respond(buildResponse(this.request, 100, { topVia: this.topVia }), 100);
   }
 
   #send(text: string): void {

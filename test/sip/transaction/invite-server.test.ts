@@ -24,11 +24,48 @@ function assertGone(bench: TransactionBench, transaction: InviteServerTransactio
 }
 
 describe('INVITE server transaction, unreliable', () => {
+  test('proceeding: 100 goes out when nothing else was said in 200 ms (RFC 3261 17.2.1)', () => {
+    const { bench, transaction } = proceeding();
+    bench.clock.advance(199);
+    assert.deepEqual(bench.take(), []);
+    bench.clock.advance(1);
+    assert.deepEqual(bench.times, [200]);
+    const [trying] = bench.sent();
+    assert.match(
+      trying!.text,
+      /^SIP\/2\.0 100 Trying\r\nVia: SIP\/2\.0\/UDP \S+;rport=5060;branch=z9hG4bKtest1;rec/,
+    );
+    assert.match(trying!.text, /\r\nTo: <sip:bob@example\.com>\r\n/, 'a 100 makes no dialog');
+    assert.deepEqual(trying!.destination, { address: '198.51.100.10', port: 5060 });
+    assert.equal(transaction.state, 'proceeding');
+    bench.clock.advance(100_000);
+    assert.deepEqual(bench.take(), [], 'once is enough');
+    assert.equal(bench.layer.pendingTimers, 0);
+  });
+
+  test('proceeding: a retransmission gets its 100 at once', () => {
+    const { bench } = proceeding();
+    bench.clock.advance(50);
+    bench.receive(invite);
+    assert.deepEqual(bench.take(), ['SIP/2.0 100 Trying']);
+    bench.clock.advance(1000);
+    assert.deepEqual(bench.take(), [], 'and no other later');
+  });
+
+  for (const status of [180, 200, 486]) {
+    test(`proceeding: a ${status} within 200 ms makes a 100 needless`, () => {
+      const { bench, transaction } = proceeding();
+      bench.clock.advance(199);
+      respond(transaction, status);
+      bench.take();
+      bench.clock.advance(300);
+      assert.deepEqual(bench.take(), []);
+    });
+  }
+
   test('proceeding: the last provisional response answers retransmissions; no timer runs', () => {
     const { bench, transaction } = proceeding();
     bench.receive(invite);
-    assert.deepEqual(bench.take(), [], 'there is nothing to repeat yet');
-    respond(transaction, 100);
     bench.receive(invite);
     respond(transaction, 180);
     bench.receive(invite);
