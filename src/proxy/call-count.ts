@@ -10,6 +10,8 @@ export interface CallsInProgress {
 /** A call whose BYE nobody ever saw is given up after so long without a re-INVITE. */
 const forgottenAfterMs = 12 * 3600_000;
 const mostCalls = 100_000;
+/** So long a BYE is repeated by its sender (timer F, RFC 3261 17.1.2.2): without an answer the call is over then. */
+const byeMs = 32_000;
 
 /**
  * Counts calls where no media is relayed that would tell: from the 2xx of the INVITE to the end of the BYE. One
@@ -19,6 +21,8 @@ export class CallCount implements CallsInProgress {
   readonly #clock: Clock;
   /** Call-ID and the tag of the side that answered → uptime; the insertion order is their age. */
   readonly #calls = new Map<string, number>();
+  /** Calls whose BYE passed and was not answered yet → the uptime at which they are over; in the order of that. */
+  readonly #ending = new Map<string, number>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -26,28 +30,55 @@ export class CallCount implements CallsInProgress {
 
   get calls(): number {
     this.#forgetOld();
-    return this.#calls.size;
+    this.#forgetEnded();
+    return this.#calls.size + this.#ending.size;
   }
 
-  keys(): Iterable<string> {
-    return this.#calls.keys();
+  *keys(): Iterable<string> {
+    yield* this.#calls.keys();
+    yield* this.#ending.keys();
   }
 
   has(key: string): boolean {
-    return this.#calls.has(key);
+    return this.#calls.has(key) || this.#ending.has(key);
   }
 
   began(callId: string, answeringTag: string | undefined): void {
-    const key = `${callId}\n${answeringTag ?? ''}`;
+    const key = keyOf(callId, answeringTag);
     this.#calls.delete(key);
     this.#calls.set(key, this.#clock.uptime());
     if (this.#calls.size > mostCalls) this.#forgetOldest();
   }
 
+  /** A BYE passes that nobody waits for: the call is over with the answer to it, or in time without one. */
+  ending(callId: string, fromTag: string | undefined, toTag: string | undefined): void {
+    this.#forgetEnded();
+    for (const key of [keyOf(callId, fromTag), keyOf(callId, toTag)]) {
+      if (this.#calls.delete(key)) this.#ending.set(key, this.#clock.uptime() + byeMs);
+    }
+  }
+
+  /** The BYE was refused. */
+  goesOn(callId: string, fromTag: string | undefined, toTag: string | undefined): void {
+    for (const key of [keyOf(callId, fromTag), keyOf(callId, toTag)]) {
+      if (this.#ending.delete(key)) this.#calls.set(key, this.#clock.uptime());
+    }
+  }
+
   /** Either side may have answered, and either may end it. */
   ended(callId: string, fromTag: string | undefined, toTag: string | undefined): void {
-    this.#calls.delete(`${callId}\n${fromTag ?? ''}`);
-    this.#calls.delete(`${callId}\n${toTag ?? ''}`);
+    for (const key of [keyOf(callId, fromTag), keyOf(callId, toTag)]) {
+      if (!this.#ending.delete(key)) this.#calls.delete(key);
+    }
+  }
+
+  #forgetEnded(): void {
+    if (this.#ending.size === 0) return;
+    const now = this.#clock.uptime();
+    for (const [key, due] of this.#ending) {
+      if (due > now) return;
+      this.#ending.delete(key);
+    }
   }
 
   #forgetOld(): void {
@@ -62,4 +93,8 @@ export class CallCount implements CallsInProgress {
     const oldest = this.#calls.keys().next();
     if (!oldest.done) this.#calls.delete(oldest.value);
   }
+}
+
+function keyOf(callId: string, answeringTag: string | undefined): string {
+  return `${callId}\n${answeringTag ?? ''}`;
 }

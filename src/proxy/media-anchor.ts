@@ -3,6 +3,7 @@ import type { MediaIdentity, MediaRelay } from '../media/media-contract.ts';
 import { familyOf, normalizeHost, unbracket } from '../net/address.ts';
 import { scopeOf } from '../net/address-scope.ts';
 import type { Message } from '../sip/message/message.ts';
+import { SingleTimer } from '../sip/transaction/timer-queues.ts';
 import type { CallsInProgress } from './call-count.ts';
 import { type CallTaps, partiesOf } from './call-taps.ts';
 import { type DialogEndName, noteRequest, sayBye } from './dialog-ends.ts';
@@ -24,6 +25,8 @@ export const defaultMediaPolicy: MediaPolicy = { unreadable: 'refuse', silence: 
 
 /** How often one dialog may pass us: by a proxy behind us that sends it back, or one before us that forks. */
 const maxPasses = 16;
+/** So long a BYE is repeated by its sender (timer F, RFC 3261 17.1.2.2): without an answer the call is over then. */
+const byeMs = 32_000;
 
 /**
  * The only bridge between SIP and media: puts a relay between the two sides of a call by rewriting the session
@@ -126,6 +129,22 @@ export class MediaAnchor implements CallsInProgress {
     this.taps?.pressed(request.callId, { party: byCaller ? 'caller' : 'callee', ...digit, by: 'info' });
   }
 
+  /** A BYE passes that nobody waits for: its dialog is over with the answer to it, or in time without one. */
+  ending(request: Message, pass = 0): void {
+    const fromTag = request.fromTag ?? '';
+    const toTag = request.toTag ?? '';
+    this.#expectEnd(keyOf(request, fromTag, pass), toTag);
+    this.#expectEnd(keyOf(request, toTag, pass), fromTag);
+  }
+
+  /** The BYE was refused. */
+  goesOn(message: Message, pass = 0): void {
+    for (const tag of [message.fromTag ?? '', message.toTag ?? '']) {
+      const call = this.#calls.get(keyOf(message, tag, pass));
+      if (call) this.#stopEnding(call);
+    }
+  }
+
   /** The dialog of this request is over: its ports come back. A BYE to another branch of a fork ends only that. */
   end(request: Message, pass = 0): void {
     const fromTag = request.fromTag ?? '';
@@ -155,6 +174,7 @@ export class MediaAnchor implements CallsInProgress {
       direct: new Map(),
       winner: undefined,
       ends: undefined,
+      ending: undefined,
     };
     this.#calls.set(key, call);
     this.#invites.delete(key);
@@ -173,6 +193,7 @@ export class MediaAnchor implements CallsInProgress {
     const call = this.#calls.get(key);
     if (!call) return;
     this.#calls.delete(key);
+    this.#stopEnding(call);
     call.session.close();
     this.taps?.end(callIdOf(key), callerTagOf(key), call.session);
   }
@@ -233,13 +254,35 @@ export class MediaAnchor implements CallsInProgress {
     this.close(key);
   }
 
+  #expectEnd(key: string, calleeTag: string): void {
+    const call = this.#calls.get(key);
+    if (!call || !livesOn(call, calleeTag) || call.ending || !this.#forwarding) return;
+    call.ending = new SingleTimer({
+      timerFired: () => {
+        call.ending = undefined;
+        this.#endDialog(key, calleeTag);
+      },
+    });
+    this.#forwarding.layer.queues.start(call.ending, byeMs);
+  }
+
+  #stopEnding(call: AnchoredCall): void {
+    if (call.ending) this.#forwarding?.layer.queues.stop(call.ending);
+    call.ending = undefined;
+  }
+
   #endDialog(key: string, calleeTag: string): void {
     const call = this.#calls.get(key);
-    if (!call) return;
-    // While the first INVITE is under way its own final response says what becomes of the call: a BYE can end
-    // one early dialog of several (RFC 3261 15).
-    if (call.winner ? call.winner.tag === calleeTag : !call.opener?.initial) this.close(key);
+    if (call && livesOn(call, calleeTag)) this.close(key);
   }
+}
+
+/**
+ * Whether the call ends with this dialog. While the first INVITE is under way its own final response says what
+ * becomes of the call: a BYE can end one early dialog of several (RFC 3261 15).
+ */
+function livesOn({ winner, opener }: AnchoredCall, calleeTag: string): boolean {
+  return winner ? winner.tag === calleeTag : !opener?.initial;
 }
 
 function keyOf(request: Message, callerTag: string, pass: number): string {

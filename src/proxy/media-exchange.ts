@@ -5,6 +5,7 @@ import { parseSessionDescription } from '../sdp/parse-session-description.ts';
 import { refuseStreams } from '../sdp/refuse-streams.ts';
 import { SdpError } from '../sdp/sdp-error.ts';
 import type { Message } from '../sip/message/message.ts';
+import type { SingleTimer } from '../sip/transaction/timer-queues.ts';
 import type { CallParties } from './call-taps.ts';
 import type { DialogEnds } from './dialog-ends.ts';
 import type { HopSide } from './hop-side.ts';
@@ -28,6 +29,8 @@ export interface AnchoredCall {
   winner: { readonly branch: string; readonly tag: string } | undefined;
   /** What a BYE of ours needs; kept only where silence asks for one. */
   ends: DialogEnds | undefined;
+  /** From a BYE to its answer: without one the call is over all the same. */
+  ending: SingleTimer | undefined;
 }
 
 /** A downstream fork may make many early dialogs of one branch; more than this are not told apart. */

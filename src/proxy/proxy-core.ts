@@ -5,16 +5,17 @@ import type { LocationStore } from '../location/location-store.ts';
 import { type Endpoint, normalizeHost } from '../net/address.ts';
 import { type Listener, listenerKey } from '../net/listener.ts';
 import type { RegisterResult } from '../registrar/registrar.ts';
-import { CONTACT, PROXY_AUTHORIZATION, X_CLOUDSIP_RECORD } from '../sip/message/header-id.ts';
+import { CONTACT, PROXY_AUTHORIZATION, ROUTE, X_CLOUDSIP_RECORD } from '../sip/message/header-id.ts';
 import type { Message } from '../sip/message/message.ts';
 import { parseNameAddr } from '../sip/message/name-addr.ts';
 import { buildResponse } from '../sip/message/response.ts';
 import { parseSipUri, type SipUri, unescapeUser } from '../sip/message/uri.ts';
-import type { ServerTransaction } from '../sip/transaction/server-transaction.ts';
+import { responseDestination, type ServerTransaction } from '../sip/transaction/server-transaction.ts';
 import type { TransactionUser } from '../sip/transaction/transaction-layer.ts';
 import type { Transport } from '../sip/transport/transport.ts';
 import type { ForwardableRequest } from './client-branch.ts';
 import type { DialogCookie, DialogSide } from './dialog-cookie.ts';
+import { endDialog } from './end-dialog.ts';
 import type { Forwarding } from './forwarding.ts';
 import { hopSide } from './hop-side.ts';
 import { targetsOf } from './locate-targets.ts';
@@ -23,7 +24,7 @@ import { badRoute, type PreprocessedRoute, preprocessRoute } from './loose-route
 import { flowOf } from './nat.ts';
 import { dialogMethods, parseRouteValue } from './record-route.ts';
 import { ResponseContext } from './response-context.ts';
-import { forwardStatelessly } from './stateless.ts';
+import { forwardStatelessly, passRequest, passResponse } from './stateless.ts';
 import type { Target } from './target.ts';
 import { type Refusal, validateRequest } from './validation.ts';
 
@@ -47,6 +48,11 @@ export interface ProxyOptions extends Omit<Forwarding, 'layer'> {
 const allow =
   'INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, UPDATE, PRACK, INFO, REFER, NOTIFY, SUBSCRIBE, MESSAGE, PUBLISH';
 
+/** Methods that open a dialog or change its route, and those that are answered here. */
+const needsState: ReadonlySet<string> = new Set([...dialogMethods, 'REGISTER']);
+/** Methods that may carry an offer, or a key that was pressed and is to be told once. */
+const needsStateWithMedia: ReadonlySet<string> = new Set(['UPDATE', 'PRACK', 'INFO']);
+
 /** The proxy core: takes new requests and decides, in the order of RFC 3261 16, what becomes of them. */
 export class ProxyCore implements TransactionUser {
   readonly #options: ProxyOptions;
@@ -62,6 +68,54 @@ export class ProxyCore implements TransactionUser {
   attach(layer: Forwarding['layer']): void {
     this.#forwarding = { ...this.#options, layer };
     this.#options.media?.attach(this.#forwarding);
+  }
+
+  /**
+   * Requests of which nothing has to be remembered go on without a transaction: both ends have one, and repeat what
+   * gets lost. Whatever is not as usual about them is left to `request`.
+   */
+  passRequest(request: Message, topVia: string | undefined, source: Endpoint, transport: Transport): boolean {
+    const forwarding = this.#forwarding!;
+    const { media, calls } = forwarding;
+    const { method, via } = request;
+    if (needsState.has(method) || (media && needsStateWithMedia.has(method)) || transport.reliable)
+      return false;
+    if (request.find(ROUTE) < 0 || !via?.branch?.startsWith('z9hG4bK') || via.maddr !== undefined)
+      return false;
+    if (validateRequest(request) || request.maxForwards === 0) return false;
+    if (isLoop(request, loopHash(request), this.#isSelf)) return false;
+    const route = preprocessRoute(request, this.#isSelf);
+    const dialog = route === badRoute ? undefined : this.#dialogOf(request, route, source);
+    if (route === badRoute || !dialog) return false;
+    const uri = this.#uriOf(request, route);
+    if (!uri || (route.routes.length === 0 && this.#isSelf(uri.host, uri.port))) return false;
+    const { pass } = dialog.cookie;
+    const passing = {
+      message: request,
+      topVia,
+      sender: hopSide(transport.listener, source.address),
+      route,
+      exchange: undefined,
+    };
+    const responseTo = responseDestination(request, source, false);
+    const target = this.#dialogTarget(route, uri, dialog);
+    if (!passRequest(forwarding, passing, responseTo, target, pass)) return false;
+    this.#options.counters.requests++;
+    media?.note(request, pass);
+    if (method === 'BYE') {
+      media?.ending(request, pass);
+      calls?.ending(request.callId, request.fromTag, request.toTag);
+    }
+    return true;
+  }
+
+  passResponse(response: Message, transport: Transport): boolean {
+    const forwarding = this.#forwarding!;
+    const pass = passResponse(forwarding, response, transport);
+    if (pass === undefined) return false;
+    const { status } = response;
+    if (response.cseqMethod === 'BYE' && status >= 200) endDialog(forwarding, response, status, pass);
+    return true;
   }
 
   request(transaction: ServerTransaction): void {

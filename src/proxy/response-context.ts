@@ -5,6 +5,7 @@ import { buildResponse } from '../sip/message/response.ts';
 import type { ServerTransaction } from '../sip/transaction/server-transaction.ts';
 import { type BranchOwner, ClientBranch, type ForwardableRequest } from './client-branch.ts';
 import { acknowledge, type DialogEnds, dialogEnds, sayBye } from './dialog-ends.ts';
+import { endDialog } from './end-dialog.ts';
 import { writeForwardedResponse } from './forward-response.ts';
 import type { Forwarding } from './forwarding.ts';
 import { type HopSide, sideNow } from './hop-side.ts';
@@ -253,12 +254,9 @@ export class ResponseContext implements BranchOwner {
     return dialogEnds(this.#request.message, response, seen, (host, port) => identity.isSelf(host, port));
   }
 
-  /** A BYE ends its dialog whatever comes back (RFC 3261 15.1.1), unless it only has to be tried again with credentials. */
   #endDialog(status: number): void {
-    if (this.#method !== 'BYE' || status === 401 || status === 407 || !this.#request) return;
-    const { message } = this.#request;
-    this.#forwarding.media?.end(message, this.#pass);
-    this.#forwarding.calls?.ended(message.callId, message.fromTag, message.toTag);
+    if (this.#method === 'BYE' && this.#request)
+      endDialog(this.#forwarding, this.#request.message, status, this.#pass);
   }
 
   #respond(status: number, headers?: string): void {

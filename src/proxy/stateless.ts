@@ -1,10 +1,16 @@
-import type { Endpoint } from '../net/address.ts';
+import { type Endpoint, normalizeHost } from '../net/address.ts';
+import { parseInteger } from '../sip/message/grammar.ts';
+import { VIA } from '../sip/message/header-id.ts';
 import type { Message } from '../sip/message/message.ts';
+import { parseVia, type Via } from '../sip/message/via.ts';
+import type { Transport } from '../sip/transport/transport.ts';
+import type { DialogCookies } from './dialog-cookie.ts';
 import { writeForwardedRequest } from './forward-request.ts';
-import { egressTo, type Forwarding } from './forwarding.ts';
+import { writeForwardedResponse } from './forward-response.ts';
+import { type Egress, egressTo, type Forwarding } from './forwarding.ts';
 import { type HopSide, hopSide } from './hop-side.ts';
 import { statelessBranch } from './loop-detection.ts';
-import { nextHop, type PreprocessedRoute } from './loose-route.ts';
+import { type NextHop, nextHop, type PreprocessedRoute } from './loose-route.ts';
 import type { MediaExchange } from './media-exchange.ts';
 import type { Target } from './target.ts';
 
@@ -26,7 +32,6 @@ export function forwardStatelessly(forwarding: Forwarding, request: StatelessReq
     if (!endpoint) return;
     const egress = egressTo(forwarding, endpoint, request.sender.listener, target.listener);
     if (!egress) return;
-    const { sentBy, transport } = egress;
     let body: string | undefined;
     try {
       const receiver = hopSide(egress.listener, endpoint.address);
@@ -36,18 +41,7 @@ export function forwardStatelessly(forwarding: Forwarding, request: StatelessReq
       // Nobody answers an ACK. Without its answer the callee knows that there is no session (RFC 3261 13.2.1).
       body = '';
     }
-    // The same branch for a retransmission, another for every other request (RFC 3261 16.11).
-    const branch = statelessBranch(message);
-    const text = writeForwardedRequest(message, {
-      requestUri: hop.requestUri,
-      via: `SIP/2.0/UDP ${sentBy.host}:${sentBy.port};rport;branch=${branch}`,
-      recordRoutes: [],
-      routes: route.changed || hop.routes !== route.routes ? hop.routes : undefined,
-      topVia: request.topVia,
-      body,
-    });
-    forwarding.counters.forwarded++;
-    transport.send(text, endpoint);
+    write(forwarding, request, hop, egress, endpoint, statelessBranch(message), body);
   };
   if (target.flow && (target.pinned || route.routes.length === 0)) {
     send(target.flow);
@@ -63,4 +57,110 @@ export function forwardStatelessly(forwarding: Forwarding, request: StatelessReq
     (error: unknown) =>
       forwarding.log.debug({ host: hop.uri.host, err: error }, 'next hop of an ACK cannot be resolved'),
   );
+}
+
+/** What every response to a request without a transaction has to bring back. */
+const passPrefix = 'z9hG4bKs';
+const sealLength = 11;
+
+/**
+ * Forwards a request within a dialog without a transaction: its sender repeats it, and each copy takes the same way
+ * with the same branch (RFC 3261 16.11). False, and nothing done, where the way is not the same for certain (there are
+ * several next hops, or DNS is to be asked) or leads through two sockets, which a response would not know of.
+ */
+export function passRequest(
+  forwarding: Forwarding,
+  request: StatelessRequest,
+  responseTo: Endpoint,
+  target: Target,
+  pass: number,
+): boolean {
+  const { message, route, sender } = request;
+  const hop = nextHop(target, route.routes);
+  if (!hop) return false;
+  let endpoint = target.flow;
+  if (!endpoint || !(target.pinned || route.routes.length === 0)) {
+    const now = forwarding.resolver.resolveNow(hop.uri);
+    if (now?.length !== 1) return false;
+    endpoint = now[0]!;
+  }
+  const egress = egressTo(forwarding, endpoint, sender.listener, target.listener);
+  if (!egress || egress.listener !== sender.listener || egress.transport.reliable) return false;
+  const seal = sealOf(forwarding.cookies, message, message.method, message.via!, responseTo, pass);
+  write(forwarding, request, hop, egress, endpoint, statelessBranch(message, `s${seal}${pass}`), undefined);
+  return true;
+}
+
+/**
+ * Forwards the response to a request that `passRequest` forwarded, to where its next Via says; returns the pass
+ * of the request. Undefined, and nothing done, where it is not proved by our seal: a response that matches no
+ * request of ours goes nowhere (RFC 6026 8.2).
+ */
+export function passResponse(
+  { cookies }: Pick<Forwarding, 'cookies'>,
+  response: Message,
+  transport: Transport,
+): number | undefined {
+  const { branch } = response.via!;
+  if (branch === undefined || !branch.startsWith(passPrefix)) return undefined;
+  const passStart = passPrefix.length + sealLength;
+  const pass = parseInteger(branch.slice(passStart, branch.indexOf('.', passStart)), 99);
+  const next = nextVia(response);
+  if (pass === undefined || !next) return undefined;
+  const port = next.rport ? parseInteger(next.rport, 65535) : (next.port ?? 5060);
+  if (port === undefined) return undefined;
+  const destination = { address: normalizeHost(next.received ?? next.host), port };
+  const seal = sealOf(cookies, response, response.cseqMethod, next, destination, pass);
+  if (!branch.startsWith(seal, passPrefix.length)) return undefined;
+  const text = writeForwardedResponse(response, { body: undefined, recordRoutes: [] });
+  if (text === undefined) return undefined;
+  transport.send(text, destination);
+  return pass;
+}
+
+/** The hop that a request came from, in its response. */
+function nextVia(response: Message): Via | undefined {
+  const first = response.find(VIA);
+  const end = response.valueEnd(first);
+  const comma = response.text.indexOf(',', response.via!.end);
+  if (comma >= 0 && comma < end) return parseVia(response.text, comma + 1, end);
+  const second = response.find(VIA, first + 1);
+  return second < 0
+    ? undefined
+    : parseVia(response.text, response.valueStart(second), response.valueEnd(second));
+}
+
+/** Over all that a response is forwarded by, so that nobody has us send what he likes where he likes. */
+function sealOf(
+  cookies: DialogCookies,
+  message: Message,
+  method: string,
+  { branch }: Via,
+  { address, port }: Endpoint,
+  pass: number,
+): string {
+  return cookies.seal(
+    `${address} ${port} ${branch} ${pass} ${message.cseqNumber} ${method} ${message.callId} ${message.fromTag} ${message.toTag}`,
+  );
+}
+
+function write(
+  forwarding: Forwarding,
+  { message, route, topVia }: StatelessRequest,
+  hop: NextHop,
+  { sentBy, transport }: Egress,
+  endpoint: Endpoint,
+  branch: string,
+  body: string | undefined,
+): void {
+  const text = writeForwardedRequest(message, {
+    requestUri: hop.requestUri,
+    via: `SIP/2.0/UDP ${sentBy.host}:${sentBy.port};rport;branch=${branch}`,
+    recordRoutes: [],
+    routes: route.changed || hop.routes !== route.routes ? hop.routes : undefined,
+    topVia,
+    body,
+  });
+  forwarding.counters.forwarded++;
+  transport.send(text, endpoint);
 }

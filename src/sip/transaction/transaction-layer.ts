@@ -16,6 +16,13 @@ import { clientTransactionKey, serverTransactionKey } from './transaction-key.ts
 
 /** What the layer hands up. */
 export interface TransactionUser {
+  /**
+   * A request inside a dialog, new or repeated, but no INVITE, ACK or CANCEL. True where the user has dealt with it
+   * and needs no transaction for it.
+   */
+  passRequest(request: Message, topVia: string | undefined, source: Endpoint, transport: Transport): boolean;
+  /** A response that no transaction waits for. True where it belongs to a request that passed. */
+  passResponse(response: Message, transport: Transport): boolean;
   /** A new request that opened a transaction: everything but ACK. */
   request(transaction: ServerTransaction): void;
   /** A CANCEL; `invite` is the transaction that it names, if that is known. */
@@ -116,7 +123,7 @@ export class TransactionLayer {
       return;
     }
     if (message.isRequest) this.#receiveRequest(message, source, transport);
-    else this.#receiveResponse(message);
+    else this.#receiveResponse(message, transport);
   };
 
   /** Opens a client transaction and sends its request. */
@@ -138,6 +145,19 @@ export class TransactionLayer {
   #receiveRequest(request: Message, source: Endpoint, transport: Transport): void {
     const { method } = request;
     const via = request.via;
+    let topVia: string | undefined;
+    let unstamped = true;
+    if (
+      via &&
+      request.toTag !== undefined &&
+      method !== 'INVITE' &&
+      method !== 'ACK' &&
+      method !== 'CANCEL'
+    ) {
+      topVia = withSource(via, source.address, source.port, isSource(via.host, source));
+      unstamped = false;
+      if (this.#user.passRequest(request, topVia, source, transport)) return;
+    }
     const key = serverTransactionKey(request, method === 'ACK' ? 'INVITE' : method);
     if (!via || key === undefined) {
       // Without a Via that can be read nobody can be answered (RFC 3261 8.2.6.2).
@@ -163,7 +183,7 @@ export class TransactionLayer {
       known.retransmitted();
       return;
     }
-    const topVia = withSource(via, source.address, source.port, isSource(via.host, source));
+    if (unstamped) topVia = withSource(via, source.address, source.port, isSource(via.host, source));
     const Transaction = method === 'INVITE' ? InviteServerTransaction : NonInviteServerTransaction;
     const transaction = new Transaction(key, request, topVia, source, transport, this.#serverContext);
     if (this.#servers.size >= this.#maxServers) {
@@ -185,10 +205,13 @@ export class TransactionLayer {
     this.#user.request(transaction);
   }
 
-  #receiveResponse(response: Message): void {
+  #receiveResponse(response: Message, transport: Transport): void {
     const branch = response.via?.branch;
     const transaction =
       branch === undefined ? undefined : this.#clients.get(clientTransactionKey(branch, response.cseqMethod));
+    if (!transaction && branch !== undefined && response.defect === undefined) {
+      if (this.#user.passResponse(response, transport)) return;
+    }
     // RFC 6026 8.2 forbids a stateful proxy to pass on a response that matches no transaction.
     if (!transaction || transaction.method !== response.cseqMethod || response.defect !== undefined) {
       this.counters.strayResponses++;

@@ -60,6 +60,8 @@ export class TransactionBench {
     this.layer = new TransactionLayer({
       clock: this.clock,
       user: {
+        passRequest: () => false,
+        passResponse: () => false,
         request: (transaction) => {
           remember(transaction);
           this.requests.push(transaction);
