@@ -83,7 +83,19 @@ export function isUnspecified(address: string): boolean {
   return address === '0.0.0.0' || /^[0:]+$/.test(address);
 }
 
+/** The number that `text` is where `isPort`, else undefined. A loop, like the one above. */
+export function portNumber(text: string): number | undefined {
+  if (text.length > 5 || text.charCodeAt(0) === 0x30) return undefined;
+  let value = 0;
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 0x30;
+    if (digit < 0 || digit > 9) return undefined;
+    value = value * 10 + digit;
+  }
+  return value > 0 && value <= 65535 ? value : undefined;
+}
+
 /** True where `text` is a whole number from 1 to 65535 in decimal digits. */
 export function isPort(text: string): boolean {
-  return /^[1-9]\d{0,4}$/.test(text) && Number(text) <= 65535;
+  return portNumber(text) !== undefined;
 }

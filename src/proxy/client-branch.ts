@@ -46,6 +46,7 @@ const cancelledMs = 32_000;
 const maxAttempts = 4;
 
 const noRewrites: RecordRoutePair['rewrites'] = [];
+const noEndpoints: readonly Endpoint[] = [];
 
 /** One branch of a response context: one target, tried at one address after the other. */
 export class ClientBranch implements ClientTransactionUser, TimerOwner {
@@ -64,7 +65,7 @@ export class ClientBranch implements ClientTransactionUser, TimerOwner {
   /** As long as the request. */
   #target: Target | undefined;
   readonly #isInvite: boolean;
-  #endpoints: readonly Endpoint[] = [];
+  #endpoints: readonly Endpoint[] = noEndpoints;
   #routeSet: readonly string[] = [];
   #hop: NextHop | undefined;
   #attempt = 0;
@@ -311,7 +312,7 @@ export class ClientBranch implements ClientTransactionUser, TimerOwner {
     this.#transaction = undefined;
     this.#egress = undefined;
     this.#hop = undefined;
-    this.#endpoints = [];
+    this.#endpoints = noEndpoints;
     this.#sentText = '';
   }
 

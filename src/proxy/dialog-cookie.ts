@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type Endpoint, formatEndpoint, isPort, unbracket } from '../net/address.ts';
+import { type Endpoint, formatEndpoint, portNumber, unbracket } from '../net/address.ts';
 import type { RouteParams } from './record-route.ts';
 import { sipHash } from './sip-hash.ts';
 
@@ -74,7 +74,9 @@ function flowParam(name: string, flow: Endpoint | undefined): string {
 
 function readFlow(text: string | undefined): Endpoint | undefined {
   if (text === undefined) return undefined;
-  const colon = text.lastIndexOf(':');
-  const port = text.slice(colon + 1);
-  return isPort(port) ? { address: unbracket(text.slice(0, colon)), port: Number(port) } : undefined;
+  // The last colon, by hand: it is near the end, and the way into the search is longer.
+  let colon = text.length - 1;
+  while (colon >= 0 && text.charCodeAt(colon) !== 0x3a) colon--;
+  const port = portNumber(text.slice(colon + 1));
+  return port === undefined ? undefined : { address: unbracket(text.slice(0, Math.max(0, colon))), port };
 }

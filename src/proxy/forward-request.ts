@@ -24,27 +24,31 @@ const defaultMaxForwards = 70;
 
 /** Writes the forwarded request; what it does not name goes out byte for byte. */
 export function writeForwardedRequest(request: Message, forwarded: ForwardedRequest): string {
-  const splices = new Splices(request).startLine(`${request.method} ${forwarded.requestUri} SIP/2.0`);
+  const { body, routes, topVia } = forwarded;
+  const { maxForwards, via } = request;
+  const lengthLine = body === undefined ? -1 : request.find(CONTENT_LENGTH);
   let top = `Via: ${forwarded.via}\r\n`;
   for (const value of forwarded.recordRoutes) top += `Record-Route: ${value}\r\n`;
-  if (forwarded.routes !== undefined) {
-    for (let n = request.find(ROUTE); n >= 0; n = request.find(ROUTE, n + 1)) splices.removeLine(n);
-    for (const value of forwarded.routes) top += `Route: ${value}\r\n`;
-  }
-  const maxForwards = request.maxForwards;
+  if (routes !== undefined) for (const value of routes) top += `Route: ${value}\r\n`;
   if (maxForwards === undefined) top += `Max-Forwards: ${defaultMaxForwards}\r\n`;
-  else {
+  if (body !== undefined && lengthLine < 0) top += `Content-Length: ${body.length}\r\n`;
+  // In the order in which most senders write them, so that none has to be put in between.
+  const splices = new Splices(request)
+    .startLine(`${request.method} ${forwarded.requestUri} SIP/2.0`)
+    .insert(request.headersStart, top);
+  if (topVia !== undefined && via) splices.replace(via.start, via.end, topVia);
+  if (routes !== undefined) {
+    for (let n = request.find(ROUTE); n >= 0; n = request.find(ROUTE, n + 1)) splices.removeLine(n);
+  }
+  if (maxForwards !== undefined) {
     const n = request.find(MAX_FORWARDS);
     splices.replace(request.valueStart(n), request.valueEnd(n), String(maxForwards - 1));
   }
-  const via = request.via;
-  if (forwarded.topVia !== undefined && via) splices.replace(via.start, via.end, forwarded.topVia);
-  for (const n of forwarded.removeLines ?? []) splices.removeLine(n);
-  if (forwarded.body !== undefined) {
-    const n = request.find(CONTENT_LENGTH);
-    if (n < 0) top += `Content-Length: ${forwarded.body.length}\r\n`;
-    else splices.replace(request.valueStart(n), request.valueEnd(n), String(forwarded.body.length));
-    splices.body(forwarded.body);
+  if (forwarded.removeLines !== undefined) for (const n of forwarded.removeLines) splices.removeLine(n);
+  if (body !== undefined) {
+    if (lengthLine >= 0)
+      splices.replace(request.valueStart(lengthLine), request.valueEnd(lengthLine), String(body.length));
+    splices.body(body);
   }
-  return splices.insert(request.headersStart, top).toString();
+  return splices.toString();
 }

@@ -83,7 +83,8 @@ export class ProxyCore implements TransactionUser {
     if (request.find(ROUTE) < 0 || !via?.branch?.startsWith('z9hG4bK') || via.maddr !== undefined)
       return false;
     if (validateRequest(request) || request.maxForwards === 0) return false;
-    if (isLoop(request, loopHash(request), this.#isSelf)) return false;
+    const hash = loopHash(request);
+    if (isLoop(request, hash, this.#isSelf)) return false;
     const route = preprocessRoute(request, this.#isSelf);
     const dialog = route === badRoute ? undefined : this.#dialogOf(request, route, source);
     if (route === badRoute || !dialog) return false;
@@ -99,7 +100,7 @@ export class ProxyCore implements TransactionUser {
     };
     const responseTo = responseDestination(request, source, false);
     const target = this.#dialogTarget(route, uri, dialog);
-    if (!passRequest(forwarding, passing, responseTo, target, pass)) return false;
+    if (!passRequest(forwarding, passing, responseTo, target, pass, hash)) return false;
     this.#options.counters.requests++;
     media?.note(request, pass);
     if (method === 'BYE') {

@@ -1,4 +1,3 @@
-import { copyOf } from '../identity/alias-table.ts';
 import { PROXY_AUTHENTICATE, WWW_AUTHENTICATE } from '../sip/message/header-id.ts';
 import type { Message } from '../sip/message/message.ts';
 import { buildResponse } from '../sip/message/response.ts';
@@ -9,12 +8,14 @@ import { endDialog } from './end-dialog.ts';
 import { writeForwardedResponse } from './forward-response.ts';
 import type { Forwarding } from './forwarding.ts';
 import { type HopSide, sideNow } from './hop-side.ts';
+import { quickHash } from './loop-detection.ts';
 import type { MediaExchange } from './media-exchange.ts';
 import { mediaRefusal } from './media-refusal.ts';
 import type { Target } from './target.ts';
 
 /** More dialogs of one INVITE are not counted. */
 const maxCounted = 16;
+const none: readonly never[] = [];
 
 /**
  * All branches of one request and the choice among their responses (RFC 3261 16.7). Targets come in groups:
@@ -28,14 +29,16 @@ export class ResponseContext implements BranchOwner {
   readonly #method: string;
   readonly #sender: HopSide;
   readonly #exchange: MediaExchange | undefined;
-  readonly #groups: Target[][];
+  #groups: readonly (readonly Target[])[];
+  /** How many of the groups were tried. */
+  #tried = 0;
   readonly #branches: ClientBranch[] = [];
   readonly #toTag: string;
   readonly #pass: number;
   /** The dialog of a 2xx that was refused: each time that it comes again it is acknowledged again. */
   #refused: DialogEnds | undefined;
-  /** The tags of the dialogs that were counted as calls. */
-  #counted: Set<string> | undefined;
+  /** Hashes of the tags of the dialogs that were counted as calls: tags would keep the messages they came in. */
+  readonly #counted: number[] = [];
   #open = 0;
   #finalSent = false;
   #cancelled = false;
@@ -54,13 +57,13 @@ export class ResponseContext implements BranchOwner {
     this.#method = request.message.method;
     this.#sender = request.sender;
     this.#exchange = request.exchange;
-    this.#groups = groups.map((group) => [...group]);
+    this.#groups = groups;
     this.#toTag = toTag;
     this.#pass = pass;
   }
 
   start(): void {
-    const group = this.#groups.shift();
+    const group = this.#groups[this.#tried++];
     if (!group) {
       this.#sendBest();
       return;
@@ -72,13 +75,14 @@ export class ResponseContext implements BranchOwner {
       );
     }
     this.#open += group.length;
-    for (const branch of this.#branches.slice(first)) branch.start();
+    const behind = this.#branches.length;
+    for (let n = first; n < behind; n++) this.#branches[n]!.start();
   }
 
   /** The caller gave up (RFC 3261 16.10). */
   cancel(): void {
     this.#cancelled = true;
-    this.#groups.length = 0;
+    this.#groups = none;
     this.#cancelPending();
   }
 
@@ -98,7 +102,7 @@ export class ResponseContext implements BranchOwner {
       this.#forward(branch, response);
       if (first) {
         this.#request = undefined;
-        this.#groups.length = 0;
+        this.#groups = none;
         this.#cancelPending();
       }
       return;
@@ -113,10 +117,10 @@ export class ResponseContext implements BranchOwner {
   /** Each dialog of a fork is a call, and one whose 2xx comes again after its BYE is none. */
   #count({ callId, toTag = '' }: Message): void {
     const { calls } = this.#forwarding;
-    if (!calls || this.#counted?.has(toTag)) return;
-    this.#counted ??= new Set();
-    if (this.#counted.size >= maxCounted) return;
-    this.#counted.add(copyOf(toTag));
+    if (!calls || this.#counted.length >= maxCounted) return;
+    const hash = quickHash(toTag);
+    if (this.#counted.includes(hash)) return;
+    this.#counted.push(hash);
     calls.began(callId, toTag);
   }
 
@@ -126,7 +130,7 @@ export class ResponseContext implements BranchOwner {
     if (this.#finalSent) return;
     if (status >= 600) {
       // 6xx: nobody else shall ring, but the answer waits until the others are done (16.7 step 5).
-      this.#groups.length = 0;
+      this.#groups = none;
       this.#cancelPending();
     }
     if (this.#open === 0 && !this.#finalSent) {

@@ -74,6 +74,7 @@ export function passRequest(
   responseTo: Endpoint,
   target: Target,
   pass: number,
+  hash: string,
 ): boolean {
   const { message, route, sender } = request;
   const hop = nextHop(target, route.routes);
@@ -87,7 +88,7 @@ export function passRequest(
   const egress = egressTo(forwarding, endpoint, sender.listener, target.listener);
   if (!egress || egress.listener !== sender.listener || egress.transport.reliable) return false;
   const seal = sealOf(forwarding.cookies, message, message.method, message.via!, responseTo, pass);
-  write(forwarding, request, hop, egress, endpoint, statelessBranch(message, `s${seal}${pass}`), undefined);
+  write(forwarding, request, hop, egress, endpoint, `${passPrefix}${seal}${pass}.${hash}`, undefined);
   return true;
 }
 
