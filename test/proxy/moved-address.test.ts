@@ -87,8 +87,35 @@ describe('a public address moves to another listener', () => {
     move();
     harness.authenticate(requestText({ uri, from: 'sip:alice@203.0.113.5' }), 'alice', caller, 1);
     const messages = harness.take();
-    assert.deepEqual(sent(messages), ['1 100', '1 INVITE']);
-    assert.match(messages[1]!.text, /^Via: SIP\/2\.0\/UDP 203\.0\.113\.5:5060;/m);
+    assert.deepEqual(sent(messages), ['1 INVITE']);
+    assert.match(messages[0]!.text, /^Via: SIP\/2\.0\/UDP 203\.0\.113\.5:5060;/m);
+    harness.clock.advance(200);
+    assert.deepEqual(sent(harness.take()), ['1 100']);
+  });
+
+  test('a BYE that waits for nobody comes in and is answered by it', () => {
+    const { asked, offered } = ring();
+    harness.receive(
+      responseText(offered.text, { status: 200, toTag: 'bob', contact: `<${contact}>` }),
+      callee,
+    );
+    const route = /^Record-Route: (.*)\r$/m.exec(harness.take().at(-1)!.text)![1]!;
+    move();
+    const bye = requestText({
+      method: 'BYE',
+      uri: contact,
+      cseq: 3,
+      branch: 'z9hG4bKbye',
+      from: 'sip:alice@203.0.113.5',
+      to: '<sip:bob@203.0.113.5>;tag=bob',
+      headers: [`Route: ${route}`],
+    });
+    assert.ok(asked.includes('From: sip:alice@203.0.113.5\r\n'));
+    harness.receive(bye, caller, 1);
+    const messages = harness.take();
+    assert.deepEqual(sent(messages), ['1 BYE']);
+    harness.receive(responseText(messages[0]!.text, { status: 200 }), callee, 1);
+    assert.deepEqual(sent(harness.take()), ['1 200']);
   });
 
   test('a neighbour is spoken to as before: he knows the private address, which stays', () => {
