@@ -1,6 +1,7 @@
 import { Resolver } from 'node:dns/promises';
 import type { Family } from '../../net/address.ts';
 import type { Clock } from '../../net/clock.ts';
+import { awaitedAnswers } from './awaited-answers.ts';
 import { type DnsAnswer, DnsCache } from './dns-cache.ts';
 import { ResolveError } from './resolve-error.ts';
 
@@ -78,6 +79,7 @@ export class DnsClient {
 
   #ask<T>(type: string, name: string, ask: () => Promise<DnsAnswer<T>>): Promise<readonly T[]> {
     return this.#cache.get(`${type} ${name}`, async () => {
+      awaitedAnswers.count++;
       try {
         return await ask();
       } catch (error) {
@@ -86,6 +88,8 @@ export class DnsClient {
         throw new ResolveError('RESOLVE_DNS', `DNS gave no answer for ${type} ${name} (${code}).`, {
           cause: error,
         });
+      } finally {
+        awaitedAnswers.count--;
       }
     });
   }

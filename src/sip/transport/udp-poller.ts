@@ -9,6 +9,7 @@ import {
   type Libc,
   type Readiness,
 } from '../../net/libc.ts';
+import { awaitedAnswers } from './awaited-answers.ts';
 
 /** A socket that the poller looks after. */
 export interface Polled {
@@ -21,9 +22,7 @@ export interface Polled {
   flush(): void;
 }
 
-/** How long the thread waits for the next message before it goes back to Node's loop… */
-const LINGER_MS = 5;
-/** …and how long it stays away from it in all: timers and other work wait that long at most. */
+/** How long the thread stays away from Node's loop and waits for more: timers and other work wait that long at most. */
 const AWAY_MS = 20;
 /** Where so many came at once there are more to come: they are let gather for a millisecond. */
 const GATHER_FROM = 2;
@@ -33,8 +32,8 @@ const EVENTS = 64;
 /**
  * Watches all UDP sockets of the thread. A wake-up by Node's loop costs more than all that is done for a message,
  * and messages come in flocks: those of one call, those of many calls. So after a wake-up the thread lingers in
- * epoll_wait(2), asleep and woken at once by the next message, and returns to the loop when none came for a
- * while or its time is up.
+ * epoll_wait(2), asleep and woken at once by the next message, and returns to the loop when its time is up, or when
+ * a message waits for an answer that the loop has to bring.
  */
 export class UdpPoller {
   readonly #libc: Libc;
@@ -113,8 +112,8 @@ export class UdpPoller {
         this.#libc.poll(0, 0, GATHER_MS);
         now = performance.now();
       }
-      timeoutMs = LINGER_MS;
-    } while (now - start < AWAY_MS && this.#polled.size > 0);
+      timeoutMs = Math.floor(AWAY_MS - (now - start));
+    } while (timeoutMs > 0 && awaitedAnswers.count === 0 && this.#polled.size > 0);
     this.#away = false;
   }
 
