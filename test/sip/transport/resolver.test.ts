@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { parseSipUri } from '../../../src/sip/message/uri.ts';
+import { awaitedAnswers } from '../../../src/sip/transport/awaited-answers.ts';
 import { ResolveError } from '../../../src/sip/transport/resolve-error.ts';
 import { createResolver, type Locatable, type Resolver } from '../../../src/sip/transport/resolver.ts';
 import { FakeDns } from '../../support/fake-dns.ts';
@@ -220,6 +221,25 @@ describe('resolving a SIP URI', { timeout: 20_000 }, () => {
     dns.spoil('AAAA example.com', 'servfail');
     dns.set('example.com', { type: 'A', address: '192.0.2.1' });
     assert.deepEqual(await resolve('sip:example.com:5060'), ['udp 192.0.2.1 5060']);
+  });
+
+  test('while an answer is awaited the loop knows of it, and whatever comes it is not awaited for ever', async () => {
+    dns.set('example.com', { type: 'A', address: '192.0.2.1' });
+    dns.spoil('A broken.example.com', 'servfail');
+    dns.spoil('AAAA broken.example.com', 'silence');
+    for (const [name, code] of [
+      ['example.com', undefined],
+      ['nowhere.example.com', 'RESOLVE_NOT_FOUND'],
+      ['broken.example.com', 'RESOLVE_DNS'],
+    ] as const) {
+      assert.equal(awaitedAnswers.count, 0);
+      const asked = code ? rejects(`sip:${name}:5060`, code) : resolve(`sip:${name}:5060`);
+      assert.equal(awaitedAnswers.count, 2, 'A and AAAA');
+      await asked;
+    }
+    assert.equal(awaitedAnswers.count, 0);
+    await resolve('sip:192.0.2.5');
+    assert.equal(awaitedAnswers.count, 0);
   });
 
   test('answers hold for their TTL, and one question at a time is asked for a name', async () => {
