@@ -7,28 +7,12 @@ import type { MediaLog } from './media-log.ts';
 import { MediaThread } from './media-thread.ts';
 import type { PacketKinds } from './rtp-statistics.ts';
 import { SlotLinks } from './slot-links.ts';
-import { maxSlots, type SlotCounters, SlotTable } from './slot-table.ts';
+import { SlotSockets } from './slot-sockets.ts';
+import { counter, maxSlots, type SlotCounters, SlotTable } from './slot-table.ts';
 import type { SocketSource } from './socket-source.ts';
 import { quality, type StreamQuality } from './stream-quality.ts';
 import type { IceCredentials } from './stun.ts';
 import { PacketRing } from './tap/packet-ring.ts';
-
-/** All that is needed to open a socket again in a new forwarder. */
-interface Channel {
-  readonly slot: number;
-  fd: number;
-  address: string;
-  readonly port: number;
-  kinds: PacketKinds | undefined;
-  ice: IceCredentials | undefined;
-  /** Of `latchBit`: aimed, learning, muted, rtp, checked. */
-  flags: number;
-  signalling: string | undefined;
-  beside: number;
-  /** The payload types that are copied, all of them where empty; undefined where nothing is. */
-  tapped: readonly number[] | undefined;
-  closing: Closing | undefined;
-}
 
 /** A socket that its slot has left, until the thread has let go of it. */
 interface Former {
@@ -71,7 +55,13 @@ export class Forwarder {
   /** Where packets that arrive at a slot leave, and where RTCP does that comes beside RTP, if elsewhere. */
   readonly #peers = new SlotLinks();
   readonly #rtcpPeers = new SlotLinks();
-  readonly #channels: (Channel | undefined)[] = [];
+  /** What a new thread has to be told of each slot. Not an object for each: there are four in a call. */
+  readonly #sockets = new SlotSockets();
+  /** Where connectivity checks are answered. */
+  readonly #ice = new Map<number, IceCredentials>();
+  /** The payload types that are copied, all of them where empty. */
+  readonly #tapped = new Map<number, readonly number[]>();
+  readonly #closings = new Map<number, Closing>();
   readonly #freeSlots: number[] = [];
   readonly #retired = { sockets: 0, packets: 0, bytes: 0, strangers: 0, undeliverable: 0, kernelPackets: 0 };
   /** In the order in which the thread was told. */
@@ -114,27 +104,15 @@ export class Forwarder {
 
   /** Binds a socket; gives its slot, or the name of the error (`EADDRINUSE`, `EMFILE`, …). */
   open(address: string, port: number): number | string {
-    const slot = this.#freeSlots.pop() ?? this.#channels.length;
+    const slot = this.#freeSlots.pop() ?? this.#sockets.length;
     if (slot >= maxSlots) return 'ENOBUFS';
     const fd = this.#source.bind(address, port);
     if (typeof fd === 'string') {
-      if (slot < this.#channels.length) this.#freeSlots.push(slot);
+      if (slot < this.#sockets.length) this.#freeSlots.push(slot);
       return fd;
     }
     this.#table.clear(slot);
-    this.#channels[slot] = {
-      slot,
-      fd,
-      address,
-      port,
-      kinds: undefined,
-      ice: undefined,
-      flags: latchBit.rtp,
-      signalling: undefined,
-      beside: -1,
-      tapped: undefined,
-      closing: undefined,
-    };
+    this.#sockets.open(slot, fd, address, port, latchBit.rtp);
     this.#tell(['open', slot, fd, address, port]);
     return slot;
   }
@@ -155,11 +133,9 @@ export class Forwarder {
     }
     let waiting = slots.length;
     slots.forEach((slot, n) => {
-      const channel = this.#at(slot);
-      this.#former.push({ slot, fd: channel.fd, left: () => --waiting === 0 && left() });
-      channel.fd = fds[n]!;
-      channel.address = address;
-      this.#tell(['rebind', slot, channel.fd, address, port + n]);
+      this.#former.push({ slot, fd: this.#sockets.fd(slot), left: () => --waiting === 0 && left() });
+      this.#sockets.move(slot, fds[n]!, address);
+      this.#tell(['rebind', slot, fds[n]!, address, port + n]);
     });
     if (!this.#thread) this.#leaveFormer();
     return true;
@@ -191,18 +167,17 @@ export class Forwarder {
 
   /** What the SDP says of the packets, for the numbers. */
   setKinds(slot: number, kinds: PacketKinds): void {
-    const channel = this.#at(slot);
-    if (channel.kinds === kinds) return;
-    channel.kinds = kinds;
+    if (this.#sockets.kinds(slot) === kinds) return;
+    this.#sockets.setKinds(slot, kinds);
     this.#tell(['kinds', slot, kinds]);
   }
 
   /** Connectivity checks are answered from now on; with `checked` nothing else makes a source the remote. */
   setIce(slot: number, ice: IceCredentials | undefined, checked: boolean): void {
-    const channel = this.#at(slot);
-    if (channel.ice === ice && has(channel, latchBit.checked) === checked) return;
-    channel.ice = ice;
-    mark(channel, latchBit.checked, checked);
+    if (this.#ice.get(slot) === ice && this.#sockets.has(slot, latchBit.checked) === checked) return;
+    if (ice) this.#ice.set(slot, ice);
+    else this.#ice.delete(slot);
+    this.#sockets.mark(slot, latchBit.checked, checked);
     this.#tell(['ice', slot, ice, checked]);
   }
 
@@ -218,20 +193,17 @@ export class Forwarder {
     signalling: string | undefined,
     beside = -1,
   ): void {
-    const channel = this.#at(slot);
-    mark(channel, latchBit.aimed | latchBit.learning, true);
-    mark(channel, latchBit.rtp, rtp);
+    this.#sockets.mark(slot, latchBit.aimed | latchBit.learning, true);
+    this.#sockets.mark(slot, latchBit.rtp, rtp);
+    this.#sockets.aim(slot, signalling, beside);
     const { address, port } = remote === 'learn' ? { address: '', port: 0 } : remote;
-    channel.signalling = signalling;
-    channel.beside = beside;
     this.#tell(['aim', slot, address, port, rtp, signalling, beside]);
   }
 
   /** Nothing is sent to the remote while it is muted. */
   mute(slot: number, muted: boolean): void {
-    const channel = this.#at(slot);
-    if (has(channel, latchBit.muted) === muted) return;
-    mark(channel, latchBit.muted, muted);
+    if (this.#sockets.has(slot, latchBit.muted) === muted) return;
+    this.#sockets.mark(slot, latchBit.muted, muted);
     this.#tell(['mute', slot, muted]);
   }
 
@@ -240,9 +212,10 @@ export class Forwarder {
    * kernel does not forward them by itself meanwhile. Undefined ends it.
    */
   tap(slot: number, types: readonly number[] | undefined): void {
-    const channel = this.#at(slot);
-    if (channel.tapped?.join() === types?.join()) return;
-    channel.tapped = types;
+    this.#sockets.check(slot);
+    if (this.#tapped.get(slot)?.join() === types?.join()) return;
+    if (types) this.#tapped.set(slot, types);
+    else this.#tapped.delete(slot);
     if (types && !this.#ringTold) this.#tell(['ring', this.ring.memory]);
     if (types) this.#ringTold = true;
     this.#tell(['tap', slot, types]);
@@ -261,7 +234,7 @@ export class Forwarder {
 
   /** Closes the learning window. */
   seal(slot: number): void {
-    mark(this.#at(slot), latchBit.learning, false);
+    this.#sockets.mark(slot, latchBit.learning, false);
     this.#tell(['seal', slot]);
   }
 
@@ -269,7 +242,8 @@ export class Forwarder {
   close(slots: readonly number[], released: () => void): void {
     const closing = { slots, waiting: slots.length, released };
     for (const slot of slots) {
-      this.#at(slot).closing = closing;
+      this.#sockets.check(slot);
+      this.#closings.set(slot, closing);
       this.#unlink(slot);
       this.#tell(['close', slot]);
     }
@@ -288,12 +262,17 @@ export class Forwarder {
     return this.#table.counters(slot);
   }
 
-  /** What the packets of a pair of sockets told of their stream. */
+  /** Of the counters this one alone, with nothing allocated for it. */
+  rtpPackets(slot: number): number {
+    return this.#table.values[this.#table.base(slot) + counter.rtp]!;
+  }
+
   /** The usual payload type of a slot's packets; -1 before the first, or where nobody looks. */
   payloadType(rtp: number): number {
     return this.#table.values[this.#table.base(rtp) + quality.payloadType]!;
   }
 
+  /** What the packets of a pair of sockets told of their stream. */
   quality(rtp: number, rtcp: number): StreamQuality | undefined {
     return this.#table.quality(rtp, rtcp);
   }
@@ -306,10 +285,9 @@ export class Forwarder {
   /** Sums over all sockets that are and were. */
   totals(): ForwarderTotals {
     const totals = { ...this.#retired };
-    for (const channel of this.#channels) {
-      if (!channel) continue;
+    for (const slot of this.#sockets.slots()) {
       totals.sockets++;
-      addCounters(totals, this.#table.counters(channel.slot));
+      addCounters(totals, this.#table.counters(slot));
     }
     return totals;
   }
@@ -339,22 +317,14 @@ export class Forwarder {
     if (this.#restartTimer) this.#clock.cancel(this.#restartTimer);
     await this.#thread?.stop();
     this.#leaveFormer();
-    for (const channel of this.#channels) {
-      if (channel)
-        this.#release(channel.closing ?? { slots: [channel.slot], waiting: 0, released: () => {} });
-    }
+    for (const slot of this.#sockets.slots())
+      this.#release(this.#closings.get(slot) ?? { slots: [slot], waiting: 0, released: () => {} });
     this.#source.detach();
   }
 
   /** Ends the media thread as a crash would; resolves when it is gone and the next one is starting. */
   async crash(): Promise<void> {
     await this.#thread?.crash();
-  }
-
-  #at(slot: number): Channel {
-    const channel = this.#channels[slot];
-    if (!channel) throw new RangeError(`no socket in slot ${slot}`);
-    return channel;
   }
 
   #tell(command: Command): void {
@@ -364,7 +334,7 @@ export class Forwarder {
   #take(report: Report): void {
     switch (report[0]) {
       case 'closed': {
-        const closing = this.#channels[report[1]]?.closing;
+        const closing = this.#closings.get(report[1]);
         if (closing && --closing.waiting === 0) this.#release(closing);
         break;
       }
@@ -372,9 +342,11 @@ export class Forwarder {
         this.#leaveFormer(report[1]);
         break;
       case 'lost': {
-        const channel = this.#channels[report[1]];
-        if (!channel) break;
-        this.#log.warn(`media socket ${channel.address}:${channel.port} was lost: ${report[2]}`);
+        const [, slot, error] = report;
+        if (!this.#sockets.isOpen(slot)) break;
+        this.#log.warn(
+          `media socket ${this.#sockets.address(slot)}:${this.#sockets.port(slot)} was lost: ${error}`,
+        );
         break;
       }
       case 'kernel':
@@ -392,10 +364,13 @@ export class Forwarder {
 
   #release({ slots, released }: Closing): void {
     for (const slot of slots) {
-      const { fd } = this.#at(slot);
+      const fd = this.#sockets.fd(slot);
       if (fd >= 0) this.#source.close(fd);
       addCounters(this.#retired, this.#table.counters(slot));
-      this.#channels[slot] = undefined;
+      this.#sockets.close(slot);
+      this.#ice.delete(slot);
+      this.#tapped.delete(slot);
+      this.#closings.delete(slot);
     }
     released();
     this.#freeSlots.push(...slots);
@@ -408,7 +383,7 @@ export class Forwarder {
     if (this.#closing || !this.#wasReady) return;
     this.#log.warn(`the media thread ended (${cause ?? 'no error'}) and is started again`);
     this.#leaveFormer();
-    for (const channel of this.#channels) if (channel?.closing) this.#release(channel.closing);
+    for (const closing of new Set(this.#closings.values())) this.#release(closing);
     if (this.#clock.now() - this.#startedAt >= calmMs || this.#restarts === 0) this.#restart();
     else this.#restartLater();
   }
@@ -425,34 +400,28 @@ export class Forwarder {
       this.#log.warn(`the media thread does not start: ${error}`);
       if (!this.#thread && !this.#closing) this.#restartLater();
     });
-    const live = this.#channels.filter((channel) => channel !== undefined);
     if (this.#ringTold) this.#tell(['ring', this.ring.memory]);
-    for (const { slot, fd, address, port } of live) this.#tell(['open', slot, fd, address, port]);
-    for (const channel of live) {
-      const { slot, signalling, beside, kinds, ice, tapped } = channel;
-      const [rtp, aimed] = [has(channel, latchBit.rtp), has(channel, latchBit.aimed)];
+    const sockets = this.#sockets;
+    for (const slot of sockets.slots())
+      this.#tell(['open', slot, sockets.fd(slot), sockets.address(slot), sockets.port(slot)]);
+    for (const slot of sockets.slots()) {
+      const [rtp, aimed] = [sockets.has(slot, latchBit.rtp), sockets.has(slot, latchBit.aimed)];
+      const [signalling, beside] = [sockets.signalling(slot), sockets.beside(slot)];
+      const [kinds, ice, tapped] = [sockets.kinds(slot), this.#ice.get(slot), this.#tapped.get(slot)];
       const [peer, rtcpPeer] = [this.#peers.get(slot), this.#rtcpPeers.get(slot)];
       // What was learned stands in the shared memory, which outlives the thread.
       const remote = this.#table.remote(slot);
       if (remote) this.#tell(['aim', slot, remote.address, remote.port, rtp, signalling, beside]);
       else if (aimed) this.#tell(['aim', slot, '', 0, rtp, signalling, beside]);
-      if (!has(channel, latchBit.learning)) this.#tell(['seal', slot]);
-      if (has(channel, latchBit.muted)) this.#tell(['mute', slot, true]);
+      if (!sockets.has(slot, latchBit.learning)) this.#tell(['seal', slot]);
+      if (sockets.has(slot, latchBit.muted)) this.#tell(['mute', slot, true]);
       if (kinds) this.#tell(['kinds', slot, kinds]);
-      if (ice) this.#tell(['ice', slot, ice, has(channel, latchBit.checked)]);
+      if (ice) this.#tell(['ice', slot, ice, sockets.has(slot, latchBit.checked)]);
       if (tapped) this.#tell(['tap', slot, tapped]);
       if (peer >= 0) this.#tell(['link', slot, peer]);
       if (rtcpPeer >= 0) this.#tell(['split', slot, rtcpPeer]);
     }
   }
-}
-
-function has(channel: Channel, bits: number): boolean {
-  return (channel.flags & bits) !== 0;
-}
-
-function mark(channel: Channel, bits: number, set: boolean): void {
-  channel.flags = set ? channel.flags | bits : channel.flags & ~bits;
 }
 
 function addCounters(

@@ -48,8 +48,9 @@ export class MediaLeg implements Learner, PortOwner {
   links: Set<MediaLeg> | undefined;
   readonly group: LegGroup;
   readonly #context: LegContext;
-  #names: readonly string[] = none;
   #told: string | undefined;
+  /** Other addresses by which the side knew us before. */
+  #toldBefore: readonly string[] = none;
 
   constructor(branch: string, context: LegContext, group: LegGroup) {
     this.branch = branch;
@@ -155,11 +156,17 @@ export class MediaLeg implements Learner, PortOwner {
     this.pairs = placed(this.pairs, index, undefined);
   }
 
+  #toldNames(): string[] {
+    return this.#told === undefined ? [] : [...this.#toldBefore, normalizeHost(this.#told)];
+  }
+
   /** The ports stand in an SDP under this identity: another call's SDP may lead back to them. */
   announce({ boundAddress, advertisedAddress }: MediaIdentity): void {
+    const before = this.#toldNames();
     this.#told = advertisedAddress;
     const name = normalizeHost(advertisedAddress);
-    if (!this.#names.includes(name)) this.#names = this.#names.concat(name);
+    const others = before.filter((each) => each !== name);
+    this.#toldBefore = others.length > 0 ? others : none;
     for (const pair of [...this.pairs, ...this.offered]) {
       if (!pair) continue;
       if (pair.boundAddress === boundAddress) pair.told = name;
@@ -169,7 +176,7 @@ export class MediaLeg implements Learner, PortOwner {
 
   /** The names under which a pair can be found: those that were told, and where it is bound. */
   #namesOf(pair: PortPair): string[] {
-    return [...this.#names, normalizeHost(pair.boundAddress)];
+    return [...this.#toldNames(), normalizeHost(pair.boundAddress)];
   }
 
   /**

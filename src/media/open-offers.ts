@@ -14,24 +14,22 @@ export interface OpenOffer {
  * it listens at its old address up to the answer (RFC 3264 8.3.1).
  */
 export class OpenOffers {
-  /** Made with the first: most calls have none. */
-  #offers: Map<string, OpenOffer> | undefined;
+  readonly #offers = new Map<string, OpenOffer>();
 
   get none(): boolean {
-    return !this.#offers || this.#offers.size === 0;
+    return this.#offers.size === 0;
   }
 
   /** A second offer of the same side takes the place of the first. */
   put(branch: string, party: Party, offer: OpenOffer): void {
-    this.#offers ??= new Map();
     this.#offers.set(`${party} ${branch}`, offer);
   }
 
   /** Takes an offer out; undefined where there is none. */
   take(branch: string, party: Party): OpenOffer | undefined {
     const key = `${party} ${branch}`;
-    const offer = this.#offers?.get(key);
-    this.#offers?.delete(key);
+    const offer = this.#offers.get(key);
+    this.#offers.delete(key);
     return offer;
   }
 }

@@ -38,6 +38,9 @@ interface Stream extends Pick<StreamSnapshot, 'party' | 'branch' | 'index'> {
   readonly pair: PortPair;
 }
 
+/** Shared by all that have none. */
+const none: readonly never[] = [];
+
 /** More keys than these stand on no end line. */
 const maxDigits = 64;
 
@@ -50,10 +53,11 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
   readonly #context: SessionContext;
   readonly #events: MediaSessionEvents;
   #caller: MediaLeg | undefined;
-  #callees: readonly MediaLeg[] = [];
+  #callees: readonly MediaLeg[] = none;
   /** Those of them that have an answer, the latest last. */
-  #answered: readonly MediaLeg[] = [];
-  readonly #openOffers = new OpenOffers();
+  #answered: readonly MediaLeg[] = none;
+  /** Made with the first offer inside the call: most calls have none. */
+  #openOffers: OpenOffers | undefined;
   #settled: string | undefined;
   #tap: CallTap | undefined;
   #digits: DtmfDigit[] | undefined;
@@ -113,7 +117,7 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
     const active = description.media.filter(isActive);
     const held = active.length > 0 && active.every((section) => isHeld(description, section));
     if (kind === 'answer') {
-      const offer = this.#openOffers.take(branch, from === 'caller' ? 'callee' : 'caller');
+      const offer = this.#openOffers?.take(branch, from === 'caller' ? 'callee' : 'caller');
       if (offer) {
         caller.acceptOffered();
         callee.acceptOffered();
@@ -122,9 +126,13 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
       point(sender, remotes, held);
       this.#releaseRefused(description, heads, caller, callee);
       agreeOnRtcp(description, sender, receiver);
-      this.#answered = without(this.#answered, callee).concat(callee);
-    } else if (this.#answered.includes(callee)) this.#openOffers.put(branch, from, { remotes, held });
-    else point(sender, remotes, held);
+      const answered = without(this.#answered, callee).concat(callee);
+      // Most calls have one callee, who answers: one list is enough then.
+      this.#answered = sameLegs(answered, this.#callees) ? this.#callees : answered;
+    } else if (this.#answered.includes(callee)) {
+      this.#openOffers ??= new OpenOffers();
+      this.#openOffers.put(branch, from, { remotes, held });
+    } else point(sender, remotes, held);
     if (kind === 'offer') noteRtcpOffer(description, sender);
     negotiateIce(description, kind, sender, receiver);
     this.#relink();
@@ -136,7 +144,8 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
   }
 
   rollBack(branch: string, party: Party): void {
-    if (!this.#openOffers.take(branch, party) || !this.#openOffers.none) return;
+    const offers = this.#openOffers;
+    if (!offers?.take(branch, party) || !offers.none) return;
     for (const leg of this.legs()) leg.dropOffered();
   }
 
@@ -200,8 +209,8 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
     });
     for (const leg of [...this.legs()]) leg.close();
     this.#caller = undefined;
-    this.#callees = [];
-    this.#answered = [];
+    this.#callees = none;
+    this.#answered = none;
     this.#context.closed(this);
   }
 
@@ -246,10 +255,13 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
   /** Before an answer the caller's transaction bounds the time; without a stream there is nothing to hear. */
   heard(): number | undefined {
     if (this.#answered.length === 0) return undefined;
+    const { forwarder } = this.#context;
     let packets: number | undefined;
-    for (const leg of this.legs()) {
-      for (const pair of leg.pairs) {
-        if (pair) packets = (packets ?? 0) + this.#context.forwarder.counters(pair.rtp).rtp;
+    // Asked of every call every few seconds: what it leaves to the garbage collector keeps V8 from giving memory back.
+    for (let at = -1; at < this.#callees.length; at++) {
+      const leg = at < 0 ? this.#caller : this.#callees[at];
+      for (const pair of leg?.pairs ?? none) {
+        if (pair) packets = (packets ?? 0) + forwarder.rtpPackets(pair.rtp);
       }
     }
     return packets;
@@ -257,8 +269,8 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
 
   /** Silence is usual on hold, and while a phone rings behind a gateway that answered early (RFC 3960 3). */
   get quiet(): boolean {
-    if (this.#settled === undefined) return true;
-    for (const leg of this.legs()) if (leg.held) return true;
+    if (this.#settled === undefined || this.#caller?.held) return true;
+    for (const leg of this.#callees) if (leg.held) return true;
     return false;
   }
 
@@ -390,6 +402,10 @@ function negotiateIce(
 function point(leg: MediaLeg, remotes: readonly (StreamRemote | undefined)[], held: boolean): void {
   leg.setRemotes(remotes);
   leg.held = held;
+}
+
+function sameLegs(a: readonly MediaLeg[], b: readonly MediaLeg[]): boolean {
+  return a.length === b.length && a.every((leg, at) => leg === b[at]);
 }
 
 function without(legs: readonly MediaLeg[], leg: MediaLeg | undefined): readonly MediaLeg[] {

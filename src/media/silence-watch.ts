@@ -20,6 +20,7 @@ export interface SilenceLimits {
 
 interface Entry {
   heard: number | undefined;
+  /** By the watch's own clock: see `#now`. */
   sinceMs: number;
   told: boolean;
 }
@@ -32,11 +33,13 @@ export class SilenceWatch {
   readonly #clock: Clock;
   #limits!: SilenceLimits;
   #everyMs!: number;
+  readonly #beganAt: number;
   readonly #entries = new Map<Listened, Entry>();
   #timer: Timer | undefined;
 
   constructor(clock: Clock, limits: SilenceLimits) {
     this.#clock = clock;
+    this.#beganAt = clock.now();
     this.setLimits(limits);
   }
 
@@ -48,8 +51,13 @@ export class SilenceWatch {
     this.#everyMs = Math.min(5000, Math.max(50, shortest / 12));
   }
 
+  /** Milliseconds since the watch began: a small number is no object of its own in memory. */
+  get #now(): number {
+    return Math.round(this.#clock.now() - this.#beganAt);
+  }
+
   add(session: Listened): void {
-    this.#entries.set(session, { heard: undefined, sinceMs: this.#clock.now(), told: false });
+    this.#entries.set(session, { heard: undefined, sinceMs: this.#now, told: false });
     this.#timer ??= this.#clock.schedule(() => this.#look(), this.#everyMs);
   }
 
@@ -57,7 +65,7 @@ export class SilenceWatch {
   touch(session: Listened): void {
     const entry = this.#entries.get(session);
     if (!entry) return;
-    entry.sinceMs = this.#clock.now();
+    entry.sinceMs = this.#now;
     entry.told = false;
   }
 
@@ -70,7 +78,7 @@ export class SilenceWatch {
 
   #look(): void {
     this.#timer = this.#clock.schedule(() => this.#look(), this.#everyMs);
-    const now = this.#clock.now();
+    const now = this.#now;
     for (const [session, entry] of this.#entries) {
       const heard = session.heard();
       if (heard === undefined || heard !== entry.heard) {

@@ -50,7 +50,9 @@ export function remoteOf(
   const usable = (address: string, port: number): Endpoint | undefined =>
     isMediaDestination({ address, port }, boundAddress) ? { address, port } : undefined;
   // RFC 3605 2.1: without a=rtcp it is the next port; RFC 5761 5.1.1: a=rtcp may name the RTP port itself.
-  const rtcpHost = section.rtcp?.address ? ownText(normalizeHost(section.rtcp.address.address)) : host;
+  const rtcpHost = section.rtcp?.address
+    ? sharedText(normalizeHost(section.rtcp.address.address), host)
+    : host;
   const ice = iceUfragOf(description, section) !== undefined;
   // Where an ICE client is, its connectivity checks tell; a lite one makes none (RFC 8445 6.1.1).
   const learns = ice && !description.iceLite;
@@ -58,9 +60,14 @@ export function remoteOf(
     rtp: learns ? undefined : usable(host, section.port),
     rtcp: learns ? undefined : usable(rtcpHost, section.rtcp?.port ?? section.port + 1),
     muted: !ice && isUnspecified(host),
-    signalling: signalling === undefined ? undefined : ownText(normalizeHost(signalling)),
+    signalling: signalling === undefined ? undefined : sharedText(normalizeHost(signalling), host),
     form: formOf(section, bundled),
   };
+}
+
+/** Most phones are where their SIP comes from: one text is enough then. */
+function sharedText(text: string, known: string): string {
+  return text === known ? known : ownText(text);
 }
 
 /** True where a section neither sends nor receives freely: a hold of either style (RFC 3264 8.4). */

@@ -11,6 +11,7 @@ import { digitOfInfo } from './dtmf-info.ts';
 import type { Forwarding } from './forwarding.ts';
 import type { HopSide } from './hop-side.ts';
 import { type AnchoredCall, MediaExchange } from './media-exchange.ts';
+import { SmallMap } from './small-map.ts';
 
 export interface MediaPolicy {
   /** What becomes of a message whose session description cannot be understood. */
@@ -168,10 +169,10 @@ export class MediaAnchor implements CallsInProgress {
     const call: AnchoredCall = {
       session,
       opener,
-      branches: new Map(),
-      offers: new Map(),
+      branches: new SmallMap(),
+      offers: new SmallMap(),
       parties,
-      direct: new Map(),
+      direct: new SmallMap(),
       winner: undefined,
       ends: undefined,
       ending: undefined,
@@ -217,7 +218,7 @@ export class MediaAnchor implements CallsInProgress {
     if (!taps) return false;
     for (const [key, { parties, session, direct }] of this.#calls) {
       // What does not pass here cannot be recorded any more.
-      if (!parties || callIdOf(key) !== callId || [...direct.values()].includes(true)) continue;
+      if (!parties || callIdOf(key) !== callId || [...direct].some(([, goesDirect]) => goesDirect)) continue;
       return taps.recordNow(callId, parties, session, wanted);
     }
     return false;

@@ -11,6 +11,7 @@ import type { DialogEnds } from './dialog-ends.ts';
 import type { HopSide } from './hop-side.ts';
 import type { MediaAnchor } from './media-anchor.ts';
 import { replaceDescriptions, type SessionBody, sessionBodyOf } from './session-body.ts';
+import type { SmallMap } from './small-map.ts';
 
 /** The media of one call, from its first offer to its BYE. */
 export interface AnchoredCall {
@@ -18,13 +19,13 @@ export interface AnchoredCall {
   /** What opened it: it gives the call up where it fails. Gone once the call stands: it has the whole message. */
   opener: MediaExchange | undefined;
   /** The branch of each dialog, by the callee's tag. */
-  readonly branches: Map<string, string>;
+  readonly branches: SmallMap<string>;
   /** Branches with an offer that waits for its answer, and who made it. */
-  readonly offers: Map<string, Party>;
+  readonly offers: SmallMap<Party>;
   /** Undefined where nobody records. */
   readonly parties: CallParties | undefined;
   /** By branch: whether its media goes past us. */
-  readonly direct: Map<string, boolean>;
+  readonly direct: SmallMap<boolean>;
   /** The dialog that the call lives on, from its 2xx. */
   winner: { readonly branch: string; readonly tag: string } | undefined;
   /** What a BYE of ours needs; kept only where silence asks for one. */
