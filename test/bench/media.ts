@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { startCloudsipRelay } from './cloudsip-relay.ts';
 import { bpfMapBytes, bpfMaps, socketSlabBytes } from './kernel-memory.ts';
@@ -14,7 +15,8 @@ const usage = `npm run bench -- media [options]
   --rounds 3        how often: the least processor time counts, and the median of all else
   --system          show also what /proc/stat says, which means little on a machine that does other things
   --only NAME       rtpengine, kernel, kernel-xdp, koffi or dgram. Repeatable
-  --memory 5000     only: memory of so many calls, set up and settled in the kernel`;
+  --memory 5000     only: memory of so many calls, set up and settled in the kernel
+  --rest 0          and so many seconds later: V8 gives back what it does not need 100 s after its last collection`;
 
 const relays = {
   rtpengine: startRtpengine,
@@ -43,6 +45,7 @@ export async function media(args: string[]): Promise<void> {
       rounds: { type: 'string', default: '3' },
       only: { type: 'string', multiple: true },
       memory: { type: 'string' },
+      rest: { type: 'string', default: '0' },
       system: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -54,7 +57,8 @@ export async function media(args: string[]): Promise<void> {
   });
   const network = openMediaNetwork();
   await using phones = await Phones.compile(network);
-  if (values.memory !== undefined) return await watchMemory(phones, Number(values.memory));
+  if (values.memory !== undefined)
+    return await watchMemory(phones, Number(values.memory), Number(values.rest));
   const load = { calls: Number(values.calls), seconds: Number(values.seconds) };
   const bare: LoadResult[] = [];
   const measured: Measurement[] = [];
@@ -144,7 +148,7 @@ function table(bare: readonly LoadResult[], measured: readonly Measurement[], sy
 const portion = 50;
 
 /** What so many calls cost in memory once the kernel forwards them. */
-async function watchMemory(phones: Phones, calls: number): Promise<void> {
+async function watchMemory(phones: Phones, calls: number, restSeconds: number): Promise<void> {
   await using relay = await startCloudsipRelay('kernel', { descriptors: 4 * calls + 200 });
   const maps = bpfMaps(relay.pid);
   const look = () => ({
@@ -163,11 +167,19 @@ async function watchMemory(phones: Phones, calls: number): Promise<void> {
   while (ports.length < calls)
     ports.push(...(await relay.add(Math.min(portion, calls - ports.length))).ports);
   await phones.through(ports, { calls, seconds: 1 }, relay.pid);
-  const after = look();
-  const more = (read: (of: typeof after) => number): string => (read(after) - read(before)).toFixed(1);
-  console.log(
-    `${calls} calls: ${more(({ own, map }) => own + map)} MiB more (${more(({ own }) => own)} in the process, ` +
-      `${more(({ map }) => map)} in the program's map); resident ${more(({ resident }) => resident)} MiB more; ` +
-      `the kernel's slabs for ${4 * calls} sockets ${more(({ slabs }) => slabs)} MiB; ${await relay.report?.()}`,
-  );
+  const tell = (when: string): void => {
+    const now = look();
+    const more = (read: (of: typeof now) => number): string => (read(now) - read(before)).toFixed(1);
+    console.log(
+      `${calls} calls${when}: ${more(({ own, map }) => own + map)} MiB more (${more(({ own }) => own)} in the process, ` +
+        `${more(({ map }) => map)} in the program's map); resident ${more(({ resident }) => resident)} MiB more; ` +
+        `the kernel's slabs for ${4 * calls} sockets ${more(({ slabs }) => slabs)} MiB`,
+    );
+  };
+  tell('');
+  if (restSeconds > 0) {
+    await delay(restSeconds * 1000);
+    tell(`, ${restSeconds} s later`);
+  }
+  console.log(await relay.report?.());
 }

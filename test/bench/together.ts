@@ -18,7 +18,8 @@ const usage = `npm run bench -- together [options]
   --rate 200        new calls a second meanwhile, each with media of its own
   --seconds 15      how long the streams are measured, without the new calls and with them
   --only NAME       kernel, kernel-xdp, koffi or dgram. Repeatable; default kernel and koffi
-  --memory N        only: memory of the agent for N calls set up by SIP, once the kernel forwards them`;
+  --memory N        only: memory of the agent for N calls set up by SIP, once the kernel forwards them
+  --rest 0          and so many seconds later: V8 gives back what it does not need 100 s after its last collection`;
 
 const kinds: readonly ForwarderKind[] = ['kernel', 'kernel-xdp', 'koffi', 'dgram'];
 
@@ -46,6 +47,7 @@ export async function together(args: string[]): Promise<void> {
       seconds: { type: 'string', default: '15' },
       only: { type: 'string', multiple: true, default: ['kernel', 'koffi'] },
       memory: { type: 'string' },
+      rest: { type: 'string', default: '0' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -70,7 +72,8 @@ export async function together(args: string[]): Promise<void> {
     ),
   );
   await using phones = await Phones.compile(network);
-  if (values.memory !== undefined) return await watchMemory(network, phones, Number(values.memory));
+  if (values.memory !== undefined)
+    return await watchMemory(network, phones, Number(values.memory), Number(values.rest));
   const [calls, rate, seconds] = [values.calls, values.rate, values.seconds].map(Number) as [
     number,
     number,
@@ -112,7 +115,12 @@ function row(kind: ForwarderKind, { name, through, past, calls }: Phase): string
 }
 
 /** The agent as a whole, after calls that were set up by SIP: what stays of each once its transactions are over. */
-async function watchMemory(network: MediaNetwork, phones: Phones, calls: number): Promise<void> {
+async function watchMemory(
+  network: MediaNetwork,
+  phones: Phones,
+  calls: number,
+  restSeconds: number,
+): Promise<void> {
   await using office = await Office.open(network, 'kernel');
   const { pid } = office.server;
   const maps = bpfMaps(pid);
@@ -130,12 +138,17 @@ async function watchMemory(network: MediaNetwork, phones: Phones, calls: number)
   // A stream's packets once more: what is measured are calls that run.
   await phones.through(ports, load, pid);
   const after = look();
-  const more = ({ own, map, resident }: typeof before): string =>
-    `${(own + map - before.own - before.map).toFixed(1)} MiB more in the process and its map, resident ${(resident - before.resident).toFixed(1)} MiB more`;
-  console.log(
-    `${calls} calls set up by SIP: ${more(settled)}; after their transactions ${more(after)}, ` +
-      `${(((after.own + after.map - before.own - before.map) * 1024) / calls).toFixed(1)} KiB a call`,
-  );
+  const more = ({ own, map, resident }: typeof before): string => {
+    const mib = own + map - before.own - before.map;
+    return (
+      `${mib.toFixed(1)} MiB more in the process and its map (${((mib * 1024) / calls).toFixed(1)} KiB a call), ` +
+      `resident ${(resident - before.resident).toFixed(1)} MiB more`
+    );
+  };
+  console.log(`${calls} calls set up by SIP: ${more(settled)}; after their transactions ${more(after)}`);
+  if (restSeconds === 0) return;
+  await delay(restSeconds * 1000);
+  console.log(`${restSeconds} s later ${more(look())}`);
 }
 
 /** The agent with media, and the telephones that call through it. */
