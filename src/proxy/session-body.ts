@@ -1,12 +1,21 @@
+import { applySplices, type Splice } from '../sdp/splice.ts';
 import { CONTENT_ENCODING, CONTENT_TYPE } from '../sip/message/header-id.ts';
 import type { Message } from '../sip/message/message.ts';
 
-/** A session description inside a body. */
-export interface BodyPart {
+/** From `start` to `end`, exclusive. */
+interface Span {
   readonly start: number;
   readonly end: number;
-  /** The value of its part's own Content-Length, where a multipart body has one. */
-  readonly length: { readonly start: number; readonly end: number } | undefined;
+}
+
+/** A session description inside a body. */
+export type BodyPart = Span;
+
+/** The Content-Length that a part of a multipart body says of itself. */
+interface PartLength {
+  readonly value: Span;
+  /** What it counts. */
+  readonly content: Span;
 }
 
 /** The session descriptions of a message. */
@@ -15,6 +24,8 @@ export interface SessionBody {
   readonly session: readonly BodyPart[];
   /** Early sessions (RFC 3959), exchanges of their own beside the one that makes the call. */
   readonly aside: readonly BodyPart[];
+  /** Of parts with descriptions inside, an inner one before that which it lies in. */
+  readonly lengths: readonly PartLength[];
   /** Why there may be more, that nobody reads or changes on the way. */
   readonly problem: string | undefined;
 }
@@ -23,7 +34,9 @@ export interface SessionBody {
 interface Found {
   readonly session: BodyPart[];
   readonly aside: BodyPart[];
+  readonly lengths: PartLength[];
   problem: string | undefined;
+  parts: number;
 }
 
 /** What is said of a body, or of a part of one. */
@@ -44,54 +57,57 @@ const sealed =
   'A part of the body is encrypted or signed: nobody on the way can read, or may change, what it describes.';
 const several =
   'The body has several session descriptions, and nothing says which of them counts (RFC 5621).';
+const typedTwice = 'A body has more than one Content-Type: who reads it may take either.';
 
 /** Undefined where the message has none, and no part that may be one. */
 export function sessionBodyOf(message: Message): SessionBody | undefined {
   if (message.bodyEnd <= message.bodyStart) return undefined;
-  const type = message.value(CONTENT_TYPE);
+  const type = message.value(CONTENT_TYPE) || untyped(message);
+  const found: Found = { session: [], aside: [], lengths: [], problem: undefined, parts: 0 };
+  if (type !== undefined && message.count(CONTENT_TYPE) > 1) {
+    const types = message.values(CONTENT_TYPE);
+    return types.some(mayDescribe) ? { ...found, problem: typedTwice } : undefined;
+  }
   if (type === undefined || !mayDescribe(type)) return undefined;
   const plain = isPlain(message.value(CONTENT_ENCODING));
   const aside = isAside(message.valueByName('content-disposition') ?? '');
-  const found: Found = { session: [], aside: [], problem: undefined };
-  look(message.body, { type, plain, aside }, undefined, 0, message.bodyEnd - message.bodyStart, 0, found);
+  const whole = { start: 0, end: message.bodyEnd - message.bodyStart };
+  look(message.body, { type, plain, aside }, whole, 0, found);
   const none = found.session.length === 0 && found.aside.length === 0 && found.problem === undefined;
   return none ? undefined : found;
+}
+
+/** Without a type it is none (RFC 3261 20.15), but there are telephones and switches that read it all the same. */
+function untyped({ text, bodyStart }: Message): string | undefined {
+  return /^v=0/i.test(text.slice(bodyStart, bodyStart + 3)) ? 'application/sdp' : undefined;
 }
 
 /** The body with other descriptions in the places of all of its own. */
 export function replaceDescriptions(
   body: string,
-  { session, aside }: SessionBody,
+  { session, aside, lengths }: SessionBody,
   describe: (part: BodyPart) => string,
 ): string {
-  let written = body;
-  // From the end, so that what comes before keeps its place.
-  for (const part of [...session, ...aside].sort((a, b) => b.start - a.start)) {
-    const { start, end, length } = part;
-    const description = describe(part);
-    const head = length
-      ? written.slice(0, length.start) + String(description.length) + written.slice(length.end, start)
-      : written.slice(0, start);
-    written = head + description + written.slice(end);
+  const splices: Splice[] = [...session, ...aside].map((part) => ({ ...part, text: describe(part) }));
+  for (const { value, content } of lengths) {
+    let length = content.end - content.start;
+    for (const { start, end, text } of splices) {
+      if (start >= content.start && end <= content.end) length += text.length - (end - start);
+    }
+    splices.push({ ...value, text: String(length) });
   }
-  return written;
+  return applySplices(body, splices);
 }
 
 /** Looks into a body or a part of one; gives how many sessions it describes, alternatives as one. */
-function look(
-  body: string,
-  { type, plain, aside }: Kind,
-  length: BodyPart['length'],
-  start: number,
-  end: number,
-  depth: number,
-  found: Found,
-): number {
-  if (isSealed(type)) found.problem ??= sealed;
-  else if (isSdp(type) && !plain) found.problem ??= packed;
-  else if (isSdp(type)) (aside ? found.aside : found.session).push({ start, end, length });
-  else if (isMultipart(type)) return lookInParts(body, { type, plain, aside }, start, end, depth + 1, found);
-  return isSdp(type) && plain && !aside ? 1 : 0;
+function look(body: string, kind: Kind, { start, end }: Span, depth: number, found: Found): number {
+  const { plain, aside } = kind;
+  const name = nameOf(kind.type);
+  if (isSealed(name)) found.problem ??= sealed;
+  else if (isSdp(name) && !plain) found.problem ??= packed;
+  else if (isSdp(name)) (aside ? found.aside : found.session).push({ start, end });
+  else if (isMultipart(name)) return lookInParts(body, kind, start, end, depth + 1, found);
+  return isSdp(name) && plain && !aside ? 1 : 0;
 }
 
 /** Walks the parts between `start` and `end` (RFC 2046 5.1). */
@@ -110,26 +126,41 @@ function lookInParts(
   if (!plain) return fail('The multipart body is encoded: it is read as text.');
   if (depth > maxDepth) return fail(`Multipart bodies are nested: ${maxDepth} levels are read.`);
   const boundary = boundaryOf(type);
-  if (boundary === undefined) return fail('The multipart body has no boundary.');
-  const alternative = /^multipart\/alternative\b/i.test(type);
+  if (boundary === undefined) return fail('The multipart body has no boundary that can be read.');
+  const alternative = nameOf(type) === 'multipart/alternative';
   const delimiter = `--${boundary}`;
   let sessions = 0;
+  let describes = false;
   let at = delimiterAt(body, delimiter, start, end);
-  for (let parts = 0; at >= 0; parts++) {
+  while (at >= 0) {
     // Two more dashes end the list.
-    if (body.startsWith('--', at + delimiter.length)) return sessions;
-    if (parts === maxParts) return fail(`The multipart body has more than ${maxParts} parts.`);
-    const line = body.indexOf('\n', at + delimiter.length);
-    const next = line < 0 ? -1 : delimiterAt(body, delimiter, line + 1, end);
+    const last = body.startsWith('--', at + delimiter.length);
+    const rest = at + delimiter.length + (last ? 2 : 0);
+    const newline = body.indexOf('\n', rest);
+    const lineEnd = newline < 0 || newline >= end ? end : newline;
+    const exact = body.slice(rest, lineEnd).trim() === '';
+    const next = lineEnd === end ? -1 : delimiterAt(body, delimiter, lineEnd + 1, end);
+    if (last && exact) return next < 0 ? sessions : fail('The multipart body goes on after its end.');
+    if (found.parts++ === maxParts) return fail(`The multipart body has more than ${maxParts} parts.`);
     if (next < 0) break;
     // The line ending before a delimiter belongs to it.
     const partEnd = body[next - 2] === '\r' ? next - 2 : next - 1;
-    const more = lookInPart(body, line + 1, partEnd, aside, depth, found);
+    const before = foundIn(found);
+    const more = lookInPart(body, lineEnd + 1, partEnd, aside, depth, found);
     sessions = alternative ? Math.max(sessions, more) : sessions + more;
     if (sessions > 1) found.problem ??= several;
+    describes = foundIn(found) > before || (describes && !exact);
+    // RFC 2046 5.1.1 compares the beginning of a line, and many compare the whole: to them it is one part with the last.
+    if (describes && !exact)
+      found.problem ??= 'A line beside the session description is a delimiter or none.';
     at = next;
   }
   return fail('The multipart body has no end: no delimiter with two dashes after it.');
+}
+
+/** How much was found, bad news included. */
+function foundIn({ session, aside, problem }: Found): number {
+  return session.length + aside.length + (problem === undefined ? 0 : 1);
 }
 
 function lookInPart(
@@ -140,10 +171,10 @@ function lookInPart(
   depth: number,
   found: Found,
 ): number {
-  let type: string | undefined;
+  const types: string[] = [];
   let plain = true;
   let aside = isInside;
-  let length: BodyPart['length'];
+  const lengths: Span[] = [];
   let at = start;
   for (; at < end; ) {
     let newline = body.indexOf('\n', at);
@@ -157,13 +188,14 @@ function lookInPart(
       break;
     }
     const line = body.slice(at, Math.min(lineEnd, at + maxHeader));
+    if (/\r(?!\n)/.test(line)) found.problem ??= 'A carriage return stands inside a header of a part.';
     const colon = line.indexOf(':');
     // By hand: a regular expression for both ends of the value takes a square of its blanks.
     const value = line.slice(colon + 1).trim();
     switch (line.slice(0, Math.max(0, colon)).trimEnd().toLowerCase()) {
       case 'content-type':
       case 'c':
-        type = value;
+        types.push(value);
         break;
       case 'content-encoding':
       case 'e':
@@ -178,15 +210,21 @@ function lookInPart(
       case 'content-length':
       case 'l': {
         const valueStart = body.indexOf(value, at + colon + 1);
-        length = { start: valueStart, end: valueStart + value.length };
+        lengths.push({ start: valueStart, end: valueStart + value.length });
         break;
       }
     }
     at = newline + 1;
   }
+  if (types.length > 1 && types.some(mayDescribe)) found.problem ??= typedTwice;
+  const [type] = types;
   // A part without a type is plain text (RFC 2046 5.1).
   if (type === undefined || at > end) return 0;
-  return look(body, { type, plain, aside }, length, at, end, depth, found);
+  const before = foundIn(found);
+  const content = { start: at, end };
+  const sessions = look(body, { type, plain, aside }, content, depth, found);
+  if (foundIn(found) > before) for (const value of lengths) found.lengths.push({ value, content });
+  return sessions;
 }
 
 /** The next delimiter that stands at the start of a line. */
@@ -197,31 +235,50 @@ function delimiterAt(body: string, delimiter: string, from: number, end: number)
   return -1;
 }
 
-function isSdp(type: string): boolean {
-  return type === 'application/sdp' || /^application\/sdp\s*(;|$)/i.test(type);
+/** Type and subtype, in lower case: there may be blanks around the slash (RFC 3261 25.1). */
+function nameOf(type: string): string {
+  if (type === 'application/sdp') return type;
+  const semicolon = type.indexOf(';');
+  const [main = '', sub = ''] = (semicolon < 0 ? type : type.slice(0, semicolon)).split('/', 2);
+  return `${main.trim()}/${sub.trim()}`.toLowerCase();
+}
+
+function isSdp(name: string): boolean {
+  return name === 'application/sdp';
 }
 
 /** S/MIME (RFC 8551, RFC 1847) and OpenPGP (RFC 3156). */
-function isSealed(type: string): boolean {
-  return /^(?:application\/(?:x-)?pkcs7-mime|multipart\/(?:signed|encrypted))\b/i.test(type);
+function isSealed(name: string): boolean {
+  return /^(?:application\/(?:x-)?pkcs7-mime|multipart\/(?:signed|encrypted))$/.test(name);
 }
 
 /** All others have no description: most bodies are not looked into. */
 function mayDescribe(type: string): boolean {
-  return isSdp(type) || isMultipart(type) || isSealed(type);
+  const name = nameOf(type);
+  return isSdp(name) || isMultipart(name) || isSealed(name);
 }
 
 function isAside(disposition: string): boolean {
   return /^early-session\b/i.test(disposition);
 }
 
-function isMultipart(type: string): boolean {
-  return /^multipart\//i.test(type);
+function isMultipart(name: string): boolean {
+  return name.startsWith('multipart/');
 }
 
+/** Undefined where there is none, or more than one, or what stands behind the type is no list of parameters. */
 function boundaryOf(type: string): string | undefined {
-  const match = /;\s*boundary\s*=\s*(?:"([^"]{1,70})"|([^\s";,]{1,70}))/i.exec(type);
-  return match?.[1] ?? match?.[2];
+  const parameter = /\s*;\s*(?:([^\s=;"]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))\s*)?)?/y;
+  let boundary: string | undefined;
+  for (parameter.lastIndex = Math.max(0, type.indexOf(';')); parameter.lastIndex < type.length; ) {
+    const match = parameter.exec(type);
+    if (!match) return undefined;
+    const [, name, quoted, token] = match;
+    if (name?.toLowerCase() !== 'boundary') continue;
+    if (boundary !== undefined) return undefined;
+    boundary = quoted?.replace(/\\(.)/g, '$1') ?? token ?? '';
+  }
+  return boundary && boundary.length <= 70 ? boundary : undefined;
 }
 
 function isPlain(encoding: string | undefined): boolean {

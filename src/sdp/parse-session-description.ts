@@ -34,6 +34,13 @@ export function parseSessionDescription(text: string): SessionDescription {
   if (!/^v=0[ \t]*\r?\n/.test(text)) {
     throw new SdpError('sdp.version', `A session description begins with the line v=0, not ${shown(text)}.`);
   }
+  // Some take it for the end of the line: they would read lines that are none here.
+  if (/\r(?!\n|$)/.test(text)) {
+    throw new SdpError(
+      'sdp.line-ending',
+      'A carriage return stands inside a line of the session description: lines end with CR LF (RFC 8866 5).',
+    );
+  }
   const session: Omit<Mutable<SessionDescription>, 'origin'> & { origin: AddressSpan | undefined } = {
     text,
     eol: text.charCodeAt(text.indexOf('\n') - 1) === 0x0d ? '\r\n' : '\n',
@@ -84,7 +91,11 @@ export function parseSessionDescription(text: string): SessionDescription {
 
 function lineAt(text: string, start: number): SdpLine {
   const newline = text.indexOf('\n', start);
-  if (newline < 0) return { start, end: text.length, next: text.length };
+  if (newline < 0) {
+    // What its Content-Length cut may have lost the last character.
+    const end = text.endsWith('\r') ? text.length - 1 : text.length;
+    return { start, end, next: text.length };
+  }
   const end = newline > start && text.charCodeAt(newline - 1) === 0x0d ? newline - 1 : newline;
   return { start, end, next: newline + 1 };
 }

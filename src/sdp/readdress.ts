@@ -93,8 +93,10 @@ function addLines({ text, eol, media }: SessionDescription, additions: Additions
   const add = (lines: readonly string[], at: number): void => {
     if (lines.length === 0) return;
     const written = lines.join(eol);
-    const unfinished = at > 0 && text.charCodeAt(at - 1) !== 0x0a;
-    splices.push({ start: at, end: at, text: unfinished ? eol + written : written + eol });
+    // The last line may have no end, unless it goes.
+    const goes = splices.some(({ start, end, text: left }) => end === at && start < end && left === '');
+    const ending = goes || at === 0 ? '' : missingEnd(text, at, eol);
+    splices.push({ start: at, end: at, text: ending === '' ? written + eol : ending + written });
   };
   const endOf = (index: number): number => media[index + 1]?.line.start ?? text.length;
   if (additions.session) add(additions.session, endOf(-1));
@@ -106,6 +108,12 @@ function addLines({ text, eol, media }: SessionDescription, additions: Additions
 function insertedConnection(description: SessionDescription, at: number, span: AddressSpan): Splice {
   const { text, eol } = description;
   const line = `c=IN ${text.slice(span.start, span.end)}`;
-  const afterLineEnding = text.charCodeAt(at - 1) === 0x0a;
-  return { start: at, end: at, text: afterLineEnding ? line + eol : eol + line };
+  const ending = missingEnd(text, at, eol);
+  return { start: at, end: at, text: ending === '' ? line + eol : ending + line };
+}
+
+/** What the line before `at` lacks of a line ending. */
+function missingEnd(text: string, at: number, eol: string): string {
+  if (text.charCodeAt(at - 1) === 0x0a) return '';
+  return text.charCodeAt(at - 1) === 0x0d ? '\n' : eol;
 }

@@ -130,6 +130,15 @@ describe('the session description in a body', () => {
     ],
     ['the last of 32', 'multipart/mixed;boundary=b', parts(...many(31), sdpPart), sdp],
     ['not among 32 others', 'multipart/mixed;boundary=b', parts(...many(32)), undefined],
+    ['with blanks around the slash (RFC 3261 25.1)', 'application / sdp', sdp, sdp],
+    [
+      'in a list whose boundary is looked for among its parameters alone',
+      'Multipart / Mixed ; type="x; boundary=no" ; boundary = "b"',
+      parts(sdpPart),
+      sdp,
+    ],
+    ['with an escape in its boundary', 'multipart/mixed;boundary="\\b";x', parts(sdpPart), sdp],
+    ['among delimiters with blanks', 'multipart/mixed;boundary=b', `--b \t\r\n${sdpPart}\r\n--b-- \r\n`, sdp],
     ['on the third level', 'multipart/mixed;boundary=b1', nested(3), sdp],
     ['not in a part without a type', 'multipart/mixed;boundary=b', parts(`\r\n${sdp}`), undefined],
   ];
@@ -148,6 +157,31 @@ describe('the session description in a body', () => {
       replaceDescriptions(body, where, () => 'v=0\r\n'),
       body.replace(sdp, 'v=0\r\n').replace(`Content-Length: ${sdp.length}`, 'Content-Length: 5'),
     );
+  });
+
+  test('is replaced in a list of a length of its own', () => {
+    const list = (content: string): string => {
+      const inner = `--c\r\nl: ${content.length}\r\n${sdpPart.replace(sdp, content)}\r\n--c--`;
+      const type = 'Content-Type: multipart/alternative;boundary=c';
+      return parts(`Content-Length: ${inner.length}\r\n${type}\r\nl: ${inner.length}\r\n\r\n${inner}`, text);
+    };
+    const longer = sdp.repeat(30);
+    const where = sessionBodyOf(message('multipart/mixed;boundary=b', list(sdp)))!;
+    assert.equal(
+      replaceDescriptions(list(sdp), where, () => longer),
+      list(longer),
+    );
+  });
+
+  test('is the body without a type, where it begins like one: there is who reads it', () => {
+    const bare = (body: string, headers: string[] = []): unknown =>
+      sessionBodyOf(
+        parseMessage(requestText({ body, headers }).replace('Content-Type: application/sdp\r\n', ''))!,
+      );
+    const whole = { session: [{ start: 0, end: sdp.length }], aside: [] };
+    assert.partialDeepStrictEqual(bare(sdp), whole);
+    assert.partialDeepStrictEqual(bare(sdp, ['c:']), whole);
+    assert.equal(bare('hello'), undefined);
   });
 
   test('are replaced each by its own, however many and long they are', () => {
@@ -194,6 +228,64 @@ describe('the session description in a body', () => {
       'of 33 parts of which one is it',
       'multipart/mixed;boundary=b',
       parts(sdpPart, ...many(32)),
+      [],
+      /more than 32 parts/,
+    ],
+    [
+      'that goes on after its end',
+      'multipart/mixed;boundary=b',
+      parts(text, text).replace('--b\r\nContent-Type', '--b--\r\n$&'),
+      [],
+      /goes on/,
+    ],
+    ['with two boundaries', 'multipart/mixed;boundary=b;boundary=c', parts(sdpPart), [], /no boundary/],
+    [
+      'with too long a boundary',
+      `multipart/mixed;boundary=${'b'.repeat(71)}`,
+      parts(sdpPart),
+      [],
+      /no boundary/,
+    ],
+    [
+      'with a boundary in parameters without an end',
+      'multipart/mixed;boundary=b;x="',
+      parts(sdpPart),
+      [],
+      /no boundary/,
+    ],
+    ['of two types', 'text/plain', sdp, ['Content-Type: application/sdp'], /more than one Content-Type/],
+    [
+      'with a part of two types',
+      'multipart/mixed;boundary=b',
+      parts(`c: text/plain\r\n${sdpPart}`),
+      [],
+      /more than one Content-Type/,
+    ],
+    [
+      'with lines in its headers that others may read',
+      'multipart/mixed;boundary=b',
+      parts(`X: y\r${sdpPart}`),
+      [],
+      /carriage return/,
+    ],
+    [
+      'with more behind a line that is a delimiter or none',
+      'multipart/mixed;boundary=b',
+      parts(`${sdpPart}--bystander\r\nc=IN IP4 10.0.0.77`),
+      [],
+      /delimiter or none/,
+    ],
+    [
+      'with it behind such a line',
+      'multipart/mixed;boundary=b',
+      parts(`${text}\r\n--b--ystander\r\n${sdpPart}`),
+      [],
+      /delimiter or none/,
+    ],
+    [
+      'of 33 parts on two levels',
+      'multipart/mixed;boundary=b',
+      parts(...many(30), `Content-Type: multipart/mixed;boundary=c\r\n\r\n--c\r\n\r\n--c\r\n\r\n--c--`),
       [],
       /more than 32 parts/,
     ],

@@ -75,6 +75,17 @@ describe('reading a session description', () => {
     });
   }
 
+  it('refuses a carriage return inside a line, and forgives one that lost its line feed at the end', () => {
+    for (const hidden of ['a=x\rc=IN IP4 10.0.0.7\r\n', 'a=x\r\r\n', 'm=audio 4000 RTP/AVP 0\ra=x']) {
+      assert.throws(
+        () => parseSessionDescription(head + hidden),
+        (error) => error instanceof SdpError && error.code === 'sdp.line-ending',
+      );
+    }
+    const [audio] = parseSessionDescription(`${head}m=audio 4000 RTP/AVP 0\r\na=rtcp:4003\r`).media;
+    assert.equal(audio?.rtcp?.port, 4003);
+  });
+
   it('shows no control characters of the sender in its error', () => {
     assert.throws(
       () => parseSessionDescription(`${head}m=au\x1b[31mdio x\r\n`),

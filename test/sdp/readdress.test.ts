@@ -50,6 +50,20 @@ describe('a session description is written anew for the relay', () => {
     });
   }
 
+  const cut = 'v=0\r\no=- 1 1 IN IP4 10.0.0.5\r\ns=-\r\nc=IN IP4 10.0.0.5\r\nm=audio 4000 RTP/AVP 0\r\n';
+  for (const [name, ending, added] of [
+    ['without an end', 'a=sendrecv', 'a=sendrecv\r\na=new'],
+    ['with half an end', 'a=sendrecv\r', 'a=sendrecv\r\na=new'],
+    ['that goes, without an end', 'a=end-of-candidates', 'a=new\r\n'],
+    ['as it should be', 'a=sendrecv\r\n', 'a=sendrecv\r\na=new\r\n'],
+  ] as const) {
+    it(`adds lines behind a last one ${name}`, () => {
+      const description = parseSessionDescription(cut + ending);
+      const written = readdress(description, '10.0.0.5', [4000], { sections: [['a=new']] });
+      assert.equal(written, cut + added);
+    });
+  }
+
   it('keeps bytes that are not ASCII', () => {
     const name = Buffer.from('Grüße, Jürgen 你好').toString('latin1');
     const text = `v=0\r\no=- 1 1 IN IP4 10.0.0.5\r\ns=${name}\r\nc=IN IP4 10.0.0.5\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\na=x:\x00\xff\r\n`;
