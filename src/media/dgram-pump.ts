@@ -18,6 +18,8 @@ interface Channel {
   readonly slot: number;
   socket: Socket;
   peer: Channel | undefined;
+  /** How often it was told where packets leave. */
+  links: number;
   /** Where RTCP leaves that comes beside RTP. */
   rtcpPeer: Channel | undefined;
   ice: IceCredentials | undefined;
@@ -72,10 +74,10 @@ export class DgramPump implements Pump {
       case 'link': {
         const channel = this.#channels.get(command[1]);
         if (!channel) break;
-        const { peer } = channel;
+        const turn = ++channel.links;
         if (command[2] >= 0) channel.peer = this.#channels.get(command[2]);
-        // What came before the end is still read, in this turn of the loop, and forwarded.
-        else setImmediate(() => channel.peer === peer && (channel.peer = undefined));
+        // What came before the end is still read, in this turn of the loop, and forwarded. It may lead there again by then.
+        else setImmediate(() => channel.links === turn && (channel.peer = undefined));
         break;
       }
       case 'aim': {
@@ -153,6 +155,7 @@ export class DgramPump implements Pump {
       slot,
       socket: socketFor(address),
       peer: undefined,
+      links: 0,
       rtcpPeer: undefined,
       ice: undefined,
       remote: undefined,

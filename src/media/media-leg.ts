@@ -3,6 +3,7 @@ import { type Endpoint, normalizeHost } from '../net/address.ts';
 import { ownText } from '../net/own-text.ts';
 import type { Learner, LearningWindows } from './learning-windows.ts';
 import type { MediaIdentity } from './media-contract.ts';
+import { type OfferForm, plainForm } from './offer-form.ts';
 import type { OwnPorts, PortOwner } from './own-ports.ts';
 import type { PairContext, PortPair } from './port-pair.ts';
 import type { StreamRemote } from './stream-remote.ts';
@@ -37,8 +38,10 @@ export class MediaLeg implements Learner, PortOwner {
   offered: readonly (PortPair | undefined)[] = none;
   /** True where the side's last SDP sends or receives nothing both ways on any stream. */
   held = false;
-  /** Streams on which the side's last offer has RTCP beside RTP. */
-  muxOffered: readonly number[] = none;
+  /** Of the side's last offer that was answered, or that begins the call. */
+  lastOffer: OfferForm = plainForm;
+  /** A callee's alone: streams on which the caller has agreed with it on RTCP beside RTP. */
+  callerMuxes: readonly number[] = none;
   #ice: IceCredentials | undefined;
   /** The side's own user fragment; a new one begins ICE anew (RFC 8839 4.4.1.1.1). */
   #iceUfrag: string | undefined;
@@ -115,6 +118,21 @@ export class MediaLeg implements Learner, PortOwner {
     const checked = this.doesIce && !this.#iceLite;
     for (const pair of [...this.pairs, ...this.offered])
       pair?.setIce(this.#ice, this.#ice !== undefined && checked);
+  }
+
+  /** A stream goes on at the port of another one, which is over, or at that of `instead`. */
+  inheritPort(from: number, index: number, instead?: PortPair): void {
+    const pair = this.pairs[from];
+    this.closeStream(index);
+    this.pairs = placed(this.pairs, index, instead ?? pair);
+    if (!instead) this.pairs = placed(this.pairs, from, undefined);
+    else if (pair?.remote && instead.setRemote(pair.remote)) this.#context.learningWindows.open(this);
+  }
+
+  /** Streams that have RTCP beside RTP. */
+  muxed(): readonly number[] {
+    const indexes = this.pairs.flatMap((pair, index) => (pair?.muxes ? [index] : []));
+    return indexes.length > 0 ? indexes : none;
   }
 
   /** The pair that a description written now names. */

@@ -1,4 +1,5 @@
 import type { Party } from './media-contract.ts';
+import type { OfferForm } from './offer-form.ts';
 import type { StreamRemote } from './stream-remote.ts';
 
 /** What an offer inside a call asked for, kept until it is answered. */
@@ -6,6 +7,7 @@ export interface OpenOffer {
   /** By position of the `m=` line. */
   readonly remotes: readonly (StreamRemote | undefined)[];
   readonly held: boolean;
+  readonly form: OfferForm;
 }
 
 /**

@@ -1,7 +1,8 @@
 import { bundleHeads } from '../sdp/bundle.ts';
-import { iceUfragOf, type SessionDescription } from '../sdp/session-description.ts';
+import type { SessionDescription } from '../sdp/session-description.ts';
 import { codecName } from './codec-name.ts';
 import type { DtmfDigit } from './dtmf/dtmf-digit.ts';
+import { inheritPorts } from './inherit-ports.ts';
 import type {
   MediaIdentity,
   MediaSession,
@@ -13,10 +14,12 @@ import type {
 import { MediaError } from './media-error.ts';
 import { type LegContext, type LegGroup, MediaLeg } from './media-leg.ts';
 import type { MediaLog } from './media-log.ts';
+import { negotiateIce } from './negotiate-ice.ts';
+import { offerForm } from './offer-form.ts';
 import { OpenOffers } from './open-offers.ts';
 import { PortPair } from './port-pair.ts';
 import { readDescription } from './read-description.ts';
-import { agreeOnRtcp, noteRtcpOffer } from './rtcp-mux.ts';
+import { agreeOnRtcp } from './rtcp-mux.ts';
 import type { Listened, SilenceWatch } from './silence-watch.ts';
 import { isActive, isHeld, remoteOf, type StreamRemote } from './stream-remote.ts';
 import { summarize } from './summarize.ts';
@@ -105,6 +108,22 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
       );
     }
     const [sender, receiver] = from === 'caller' ? [caller, callee] : [callee, caller];
+    const isOpen = kind === 'offer' && this.#answered.includes(callee);
+    if (kind === 'answer') {
+      const offer = this.#openOffers?.take(branch, from === 'caller' ? 'callee' : 'caller');
+      if (offer) {
+        caller.acceptOffered();
+        callee.acceptOffered();
+        point(receiver, offer.remotes, offer.held);
+        receiver.lastOffer = offer.form;
+      }
+      // Branches of a fork share the caller's ports, and another may not have refused the stream.
+      const keeps = (index: number): boolean =>
+        this.#callees.some((other) => other !== callee && other.pairs[index] !== undefined);
+      inheritPorts(description, heads, receiver.lastOffer.heads, callee, caller, (index, pair) =>
+        keeps(index) ? PortPair.open(this.#context, pair.boundAddress) : undefined,
+      );
+    }
     caller.announce(callerIdentity);
     callee.announce(calleeIdentity);
 
@@ -116,24 +135,18 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
     });
     const active = description.media.filter(isActive);
     const held = active.length > 0 && active.every((section) => isHeld(description, section));
+    if (isOpen) {
+      this.#openOffers ??= new OpenOffers();
+      this.#openOffers.put(branch, from, { remotes, held, form: offerForm(description, heads) });
+    } else point(sender, remotes, held);
     if (kind === 'answer') {
-      const offer = this.#openOffers?.take(branch, from === 'caller' ? 'callee' : 'caller');
-      if (offer) {
-        caller.acceptOffered();
-        callee.acceptOffered();
-        point(receiver, offer.remotes, offer.held);
-      }
-      point(sender, remotes, held);
       this.#releaseRefused(description, heads, caller, callee);
       agreeOnRtcp(description, sender, receiver);
+      callee.callerMuxes = caller.muxed();
       const answered = without(this.#answered, callee).concat(callee);
       // Most calls have one callee, who answers: one list is enough then.
       this.#answered = sameLegs(answered, this.#callees) ? this.#callees : answered;
-    } else if (this.#answered.includes(callee)) {
-      this.#openOffers ??= new OpenOffers();
-      this.#openOffers.put(branch, from, { remotes, held });
-    } else point(sender, remotes, held);
-    if (kind === 'offer') noteRtcpOffer(description, sender);
+    } else if (!isOpen) sender.lastOffer = offerForm(description, heads);
     negotiateIce(description, kind, sender, receiver);
     this.#relink();
     this.#showStreams();
@@ -369,6 +382,10 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
     const caller = this.#caller;
     if (!caller) return;
     const chosen = this.#chosen;
+    // Each branch of a fork may have told the caller something else.
+    if (chosen)
+      for (const [index, pair] of caller.pairs.entries())
+        if (pair) pair.muxes = chosen.callerMuxes.includes(index);
     for (const pairs of [caller.pairs, caller.offered]) {
       pairs.forEach((pair, index) => {
         pair?.sendVia(chosen?.pairs[index]);
@@ -382,21 +399,6 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
       }
     }
   }
-}
-
-/** ICE is between us and each side by itself: offered on where it was offered, answered where it was asked for. */
-function negotiateIce(
-  description: SessionDescription,
-  kind: 'offer' | 'answer',
-  sender: MediaLeg,
-  receiver: MediaLeg,
-): void {
-  let ufrag: string | undefined;
-  for (const section of description.media) if (isActive(section)) ufrag ??= iceUfragOf(description, section);
-  sender.heardIce(ufrag, description.iceLite);
-  if (receiver.doesIce || (kind === 'offer' && ufrag !== undefined)) receiver.tellIce();
-  sender.applyIce();
-  receiver.applyIce();
 }
 
 function point(leg: MediaLeg, remotes: readonly (StreamRemote | undefined)[], held: boolean): void {

@@ -1,7 +1,8 @@
 import type { RtcpForm } from '../sdp/readdress.ts';
 import type { MediaSection, SessionDescription } from '../sdp/session-description.ts';
 import type { MediaLeg } from './media-leg.ts';
-import { rtpProto } from './stream-form.ts';
+import { hasRtcpBeside } from './offer-form.ts';
+import { rtpProto, webProto } from './stream-form.ts';
 import { isActive } from './stream-remote.ts';
 
 /*
@@ -9,22 +10,18 @@ import { isActive } from './stream-remote.ts';
  * other has not, the relay takes the two apart and puts them together again.
  */
 
-/** Who offers RTCP beside RTP gets it, whatever the other side answers. */
-export function noteRtcpOffer({ media }: SessionDescription, sender: MediaLeg): void {
-  const offered = media.flatMap((section, index) => (hasBeside(section) ? [index] : []));
-  sender.muxOffered = offered.length > 0 ? offered : noIndexes;
-}
-
-/** One and the same where there are none: most calls remember no more. */
-const noIndexes: readonly number[] = [];
-
-/** An answer came. What the sender says of itself is believed, though it may not have been asked. */
+/**
+ * An answer came. Who offered RTCP beside RTP gets it whatever the other side answers, if it can work. What the sender says
+ * of itself is believed, though it may not have been asked.
+ */
 export function agreeOnRtcp({ media }: SessionDescription, sender: MediaLeg, receiver: MediaLeg): void {
+  const { beside, undecided } = receiver.lastOffer;
   media.forEach((section, index) => {
     const mine = sender.pairs[index];
     const theirs = receiver.pairs[index];
-    if (mine) mine.muxes = hasBeside(section);
-    if (theirs) theirs.muxes = receiver.muxOffered.includes(index);
+    if (mine) mine.muxes = hasRtcpBeside(section);
+    if (theirs)
+      theirs.muxes = beside.includes(index) && (!undecided.includes(index) || hasRtcpBeside(section));
   });
 }
 
@@ -40,15 +37,17 @@ export function rtcpForms(
 ): (RtcpForm | undefined)[] {
   const { media, bundles } = description;
   const keeps = receiver.pairs.some((pair) => pair?.muxes);
-  // Whoever shares a port among streams has RTCP there as well (RFC 9143 7.1.3), and a browser takes it nowhere else.
+  // Whoever shares a port among streams has RTCP there as well (RFC 9143 7.1.3), and a browser takes it nowhere else:
+  // it is none where nobody spoke of ICE.
   const isNeeded = ({ mid, proto }: MediaSection): boolean =>
-    webProto.test(proto) || (mid !== undefined && bundles.some((mids) => mids.includes(mid)));
+    (receiver.ice !== undefined && webProto.test(proto)) ||
+    (mid !== undefined && bundles.some((mids) => mids.includes(mid)));
   const formOf = (section: MediaSection, index: number): RtcpForm | undefined => {
     const pair = receiver.pairAt(index);
     if (!pair || !isActive(section) || !rtpProto.test(section.proto)) return undefined;
     if (kind === 'answer') return { beside: pair.muxes, alone: pair.muxes };
     // Who has agreed to it may still give it back (RFC 5761 5.1.1).
-    return { beside: hasBeside(section) || keeps || isNeeded(section), alone: false };
+    return { beside: hasRtcpBeside(section) || keeps || isNeeded(section), alone: false };
   };
   return media.map((section, index) => {
     const head = heads[index]!;
@@ -56,11 +55,4 @@ export function rtcpForms(
     const form = formOf(media[head]!, head);
     return form && { beside: form.beside && section.rtcpMux.length > 0, alone: form.alone };
   });
-}
-
-/** What browsers talk, and what talks to them (RFC 8834 4.2). */
-const webProto = /^UDP\/TLS\/RTP\//i;
-
-function hasBeside({ proto, rtcpMux, rtcpMuxOnly }: MediaSection): boolean {
-  return rtpProto.test(proto) && rtcpMux.length + rtcpMuxOnly.length > 0;
 }

@@ -17,6 +17,8 @@ export interface StreamForm {
 }
 
 export const rtpProto: RegExp = /^(?:UDP\/TLS\/)?RTP\//i;
+/** What browsers talk, and what talks to them (RFC 8834 4.2). */
+export const webProto: RegExp = /^UDP\/TLS\/RTP\//i;
 /** Encodings whose packets are of another source than those that they mend (RFC 4588, 5109, 8627). */
 const mending = /^(?:rtx|red|ulpfec|flexfec)/i;
 /** What endpoints write into SDP is theirs to choose: nobody fills memory with it. */

@@ -74,6 +74,9 @@ async function open(t: TestContext, forwarder: (typeof kinds)[number]): Promise<
 
 const saysBeside = (text: string): boolean => /^a=rtcp-mux\r$/m.test(text);
 
+const web = (side: Side, ...attributes: string[]): string =>
+  sdp('127.0.0.1', { ...side.stream(...attributes), proto: 'UDP/TLS/RTP/SAVPF' });
+
 /** RTP and RTCP go both ways, from and to the ports that each side has agreed to. */
 async function judge(relay: MediaRelay, one: Side, other: Side): Promise<void> {
   await relay.flush();
@@ -299,17 +302,62 @@ for (const forwarder of kinds) {
       await judge(relay, caller, callee);
     });
 
-    it('profiles of the web are offered it, whoever calls them (RFC 8834)', async (t) => {
+    it('profiles of the web are offered it where ICE is, whoever calls them (RFC 8834)', async (t) => {
       const { relay, caller, callee, rewrite } = await open(t, forwarder);
-      const web = (side: Side, ...attributes: string[]): string =>
-        sdp('127.0.0.1', { ...side.stream(...attributes), proto: 'UDP/TLS/RTP/SAVPF' });
-      const offer = rewrite('offer', 'caller', 'b', web(caller));
+      const ice = ['ice-ufrag:abcd', 'ice-pwd:0123456789012345678901'];
+      // Without checks of its own: it is where it says (RFC 8445 2.5).
+      const lite = (text: string): string => text.replace('t=0 0\r\n', '$&a=ice-lite\r\n');
+      const offer = rewrite('offer', 'caller', 'b', lite(web(caller, ...ice)));
       assert.ok(saysBeside(offer));
-      const answer = rewrite('answer', 'callee', 'b', web(callee, 'rtcp-mux'));
+      const answer = rewrite('answer', 'callee', 'b', lite(web(callee, ...ice, 'rtcp-mux')));
       assert.ok(!saysBeside(answer));
       [callee.relayPort = 0] = portsOf(offer);
       [caller.relayPort = 0] = portsOf(answer);
       callee.muxes = true;
+      await judge(relay, caller, callee);
+    });
+
+    it('keys by DTLS are of one port: without ICE both sides have it or neither (RFC 5764)', async (t) => {
+      const { relay, session, caller, callee, rewrite } = await open(t, forwarder);
+      const exchange = async (offered: string[], answered: string[], told: boolean[]): Promise<void> => {
+        const offer = rewrite('offer', 'caller', 'b', web(caller, ...offered));
+        const answer = rewrite('answer', 'callee', 'b', web(callee, ...answered));
+        assert.deepEqual([saysBeside(offer), saysBeside(answer)], told, String(offered));
+        [callee.relayPort = 0] = portsOf(offer);
+        [caller.relayPort = 0] = portsOf(answer);
+        [callee.muxes, caller.muxes] = [answered.includes('rtcp-mux'), told[1]!];
+        await judge(relay, caller, callee);
+      };
+      await exchange([], [], [false, false]);
+      await exchange(['rtcp-mux'], [], [true, false]);
+      await exchange(['rtcp-mux'], ['rtcp-mux'], [true, true]);
+      // An offer that is refused takes nothing away from what a repeated answer says.
+      rewrite('offer', 'caller', 'b', web(caller));
+      session.rollBack('b', 'caller');
+      assert.ok(saysBeside(rewrite('answer', 'callee', 'b', web(callee, 'rtcp-mux'))));
+      await judge(relay, caller, callee);
+      // But who takes nothing else cannot go back (RFC 8858).
+      await exchange(['rtcp-mux', 'rtcp-mux-only'], [], [true, true]);
+    });
+
+    it('branches of a fork with keys by DTLS may tell the caller each something else', async (t) => {
+      const { relay, session, caller, callee, rewrite } = await open(t, forwarder);
+      const second = await Side.open(t);
+      const branches = [
+        ['a', callee, true],
+        ['b', second, false],
+      ] as const;
+      for (const [branch, side] of branches)
+        side.relayPort = portsOf(rewrite('offer', 'caller', branch, web(caller, 'rtcp-mux')))[0]!;
+      for (const [branch, side, muxes] of branches) {
+        side.muxes = muxes;
+        const text = rewrite('answer', 'callee', branch, web(side, ...(muxes ? ['rtcp-mux'] : [])));
+        assert.equal(saysBeside(text), muxes, branch);
+        caller.relayPort = portsOf(text)[0]!;
+      }
+      await judge(relay, caller, second);
+      session.settle('a');
+      caller.muxes = true;
       await judge(relay, caller, callee);
     });
 
