@@ -24,8 +24,13 @@ export class ExpectedSources {
     this.set(slot, '', 0, undefined, -1);
   }
 
+  /** The slot of the RTP that this is the RTCP of; -1 for none. */
+  besideOf(slot: number): number {
+    return this.#beside[slot]! - 1;
+  }
+
   of(slot: number, table: SlotTable): ExpectedSource {
-    const beside = this.#beside[slot]! - 1;
+    const beside = this.besideOf(slot);
     return {
       described: readSockaddr(this.#described, slot * sockaddrBytes),
       signalling: readSockaddr(this.#signalling, slot * sockaddrBytes)?.address,

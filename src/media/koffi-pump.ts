@@ -10,7 +10,7 @@ import { RtpStatistics } from './rtp-statistics.ts';
 import { counter, maxSlots, remoteOffset, type SlotTable, slotBytes } from './slot-table.ts';
 import { eraseSockaddr, readSockaddr, sockaddrBytes, writeSockaddr } from './sockaddr.ts';
 import { SocketGuard } from './socket-guard.ts';
-import { rankOf, takesOver } from './source-rank.ts';
+import { lateAddresses, rankOf, takesOver } from './source-rank.ts';
 import { quality } from './stream-quality.ts';
 import { answerStun, type IceCredentials, isStun } from './stun.ts';
 import { PacketTap } from './tap/packet-tap.ts';
@@ -317,9 +317,20 @@ export class KoffiPump implements Pump {
   /** Strangers come in numbers: where nobody can become the remote any more the kernel drops them by itself. */
   #keepOut(slot: number, now: number): void {
     const flags = this.#flags[slot]!;
-    if ((flags & latchBit.latched) === 0) return;
-    if ((flags & latchBit.learning) !== 0 && this.#ranks[slot] !== 3) return;
-    this.#guard.shut(slot, this.#fds[slot]!, this.#ice.has(slot), now);
+    const checked = (flags & latchBit.checked) !== 0;
+    if (!checked && (flags & latchBit.learning) !== 0 && this.#ranks[slot] !== 3) return;
+    const [fd, stun] = [this.#fds[slot]!, this.#ice.has(slot)];
+    if (checked || (flags & latchBit.latched) !== 0) {
+      this.#guard.shut(slot, fd, stun, now);
+      return;
+    }
+    // Who was never heard may still begin, from where it is expected.
+    const v6 = this.#arenaWords[sourceLengthAt >> 2] !== 16;
+    const addresses = lateAddresses(this.#expected.of(slot, this.#table))?.filter(
+      (address) => address.includes(':') === v6,
+    );
+    if (addresses)
+      this.#guard.shut(slot, fd, stun, now, { addresses, beside: this.#expected.besideOf(slot) });
   }
 
   #learn(slot: number, now: number): void {

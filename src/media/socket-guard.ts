@@ -1,5 +1,6 @@
 import { AF_INET, type Libc } from '../net/libc.ts';
 import { counter, remoteOffset, type SlotTable, slotBytes } from './slot-table.ts';
+import { sockaddrBytes, writeSockaddr } from './sockaddr.ts';
 
 const solSocket = 1;
 const soAttachFilter = 26;
@@ -20,7 +21,8 @@ const wholePacket = 0xffff_ffff;
 /** First bytes of STUN are lower (RFC 7983 7). */
 const aboveStun = 4;
 const instructionBytes = 8;
-const maxInstructions = 16;
+/** For a source and three addresses of IPv6, and STUN. */
+const maxInstructions = 42;
 
 /** A filter takes some kilobytes of the kernel: so many sockets have one at once. */
 const maxGuarded = 1024;
@@ -37,11 +39,19 @@ const lengthAt = meminfoAt + meminfoWords * 4;
 
 interface Guarded {
   readonly fd: number;
+  readonly latecomers: Latecomers | undefined;
   /** What the kernel had dropped at this socket when that was last read. */
   drops: number;
   /** How many strangers there were by then, and when they grew to that. */
   strangers: number;
   lastAt: number;
+}
+
+/** Who may still begin at a port where nobody was heard: from these addresses, by any port. */
+export interface Latecomers {
+  readonly addresses: readonly string[];
+  /** The slot of the RTP that this is the RTCP of: once its remote is another one, so is who may begin here; -1 for none. */
+  readonly beside: number;
 }
 
 /** Drops strangers where they come in, before their packets get as far as a socket: src/media/kernel. */
@@ -74,10 +84,17 @@ export class SocketGuard {
     this.#memory.setBigUint64(8, BigInt(this.#address + instructionsAt), true);
   }
 
-  /** Only the slot's remote of now gets in, and with `stun` what looks like that. Does nothing where that is so already. */
-  shut(slot: number, fd: number, stun: boolean, now: number): void {
-    if (this.#guarded.has(slot) || this.#guarded.size >= maxGuarded) return;
-    const instructions = this.#instructions(slot, stun);
+  /**
+   * Only the slot's remote of now gets in, `latecomers`, and with `stun` what looks like that. Does nothing where that
+   * is so already.
+   */
+  shut(slot: number, fd: number, stun: boolean, now: number, latecomers?: Latecomers): void {
+    const known = this.#guarded.get(slot);
+    if (known && (latecomers || !known.latecomers)) return;
+    // One of them has begun.
+    if (known) this.open(slot);
+    if (this.#guarded.size >= maxGuarded) return;
+    const instructions = this.#instructions(slot, stun, latecomers?.addresses ?? []);
     this.#memory.setUint16(programAt, instructions.length, true);
     instructions.forEach(([opcode, ifTrue, ifFalse, value], index) => {
       const at = instructionsAt + index * instructionBytes;
@@ -89,16 +106,24 @@ export class SocketGuard {
     const drops = this.#drops(fd);
     // Where it is forbidden strangers are told apart packet by packet, as before.
     if (this.#libc.setsockopt(fd, solSocket, soAttachFilter, this.#address + programAt, 16) < 0) return;
-    this.#guarded.set(slot, { fd, drops, strangers: this.#strangers(slot), lastAt: now });
-    this.#outer?.shut(slot, stun);
+    this.#guarded.set(slot, { fd, latecomers, drops, strangers: this.#strangers(slot), lastAt: now });
+    // The program knows one source of a port.
+    if (!latecomers) this.#outer?.shut(slot, stun);
   }
 
-  /** Everybody gets in again. */
+  /** Everybody gets in again: the slot has another remote, or ends. So it is where that tells who may begin. */
   open(slot: number): void {
+    if (this.#guarded.size === 0) return;
+    this.#takeOff(slot);
+    for (const [other, { latecomers }] of this.#guarded)
+      if (latecomers?.beside === slot) this.#takeOff(other);
+  }
+
+  #takeOff(slot: number): void {
     const guarded = this.#guarded.get(slot);
     if (!guarded) return;
     this.#libc.setsockopt(guarded.fd, solSocket, soDetachFilter, this.#address, 4);
-    this.#outer?.open(slot);
+    if (!guarded.latecomers) this.#outer?.open(slot);
     this.#count(slot, guarded);
     this.#guarded.delete(slot);
   }
@@ -118,7 +143,7 @@ export class SocketGuard {
       if (strangers !== guarded.strangers) {
         guarded.strangers = strangers;
         guarded.lastAt = now;
-      } else if (now - guarded.lastAt > quietMs) this.open(slot);
+      } else if (now - guarded.lastAt > quietMs) this.#takeOff(slot);
     }
   }
 
@@ -140,23 +165,16 @@ export class SocketGuard {
     return this.#memory.getUint32(meminfoAt + dropsWord * 4, true);
   }
 
-  #instructions(slot: number, stun: boolean): Instruction[] {
+  #instructions(slot: number, stun: boolean, addresses: readonly string[]): Instruction[] {
     const { view } = this.#table;
     const remote = slot * slotBytes + remoteOffset;
-    const addressAt = view.getUint16(remote, true) === AF_INET ? remote + 4 : remote + 8;
-    const words = addressAt === remote + 4 ? 1 : 4;
-    const sourceAt = words === 1 ? ipv4SourceAt : ipv6SourceAt;
-    // The filter's numbers are those of the machine: what it loads it turns from the network's order.
-    const program: Instruction[] = [
-      [code.half, 0, 0, 0],
-      [code.ifEqual, 0, 2 * words + 1, view.getUint16(remote + 2)],
-    ];
-    for (let word = 0; word < words; word++) {
-      program.push([code.word, 0, 0, (ipHeader + sourceAt + 4 * word) >>> 0]);
-      program.push([code.ifEqual, 0, 2 * (words - word - 1) + 1, view.getUint32(addressAt + 4 * word)]);
+    const program: Instruction[] = view.getUint16(remote) === 0 ? [] : sourceIs(view, remote, true);
+    const sockaddr = new DataView(new ArrayBuffer(sockaddrBytes));
+    for (const address of addresses) {
+      writeSockaddr(sockaddr, 0, { address, port: 0 });
+      program.push(...sourceIs(sockaddr, 0, false));
     }
-    program.push([code.end, 0, 0, wholePacket]);
-    // Here is who is not the remote; a packet without a payload ends at the load.
+    // Here is who is none of them; a packet without a payload ends at the load.
     if (stun) {
       program.push([code.byte, 0, 0, payloadAt], [code.ifNotBelow, 1, 0, aboveStun]);
       program.push([code.end, 0, 0, wholePacket]);
@@ -164,4 +182,24 @@ export class SocketGuard {
     program.push([code.end, 0, 0, 0]);
     return program;
   }
+}
+
+/** Lets packets from this `sockaddr` in, or from any port of its address; goes on with others. */
+function sourceIs(view: DataView, at: number, withPort: boolean): Instruction[] {
+  const addressAt = view.getUint16(at, true) === AF_INET ? at + 4 : at + 8;
+  const words = addressAt === at + 4 ? 1 : 4;
+  const sourceAt = words === 1 ? ipv4SourceAt : ipv6SourceAt;
+  // The filter's numbers are those of the machine: what it loads it turns from the network's order.
+  const program: Instruction[] = withPort
+    ? [
+        [code.half, 0, 0, 0],
+        [code.ifEqual, 0, 2 * words + 1, view.getUint16(at + 2)],
+      ]
+    : [];
+  for (let word = 0; word < words; word++) {
+    program.push([code.word, 0, 0, (ipHeader + sourceAt + 4 * word) >>> 0]);
+    program.push([code.ifEqual, 0, 2 * (words - word - 1) + 1, view.getUint32(addressAt + 4 * word)]);
+  }
+  program.push([code.end, 0, 0, wholePacket]);
+  return program;
 }

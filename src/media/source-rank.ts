@@ -38,3 +38,9 @@ export function takesOver(
   if (learning) return rank > best;
   return rank > 1 || (expected?.described === undefined && expected?.signalling === undefined);
 }
+
+/** From where a source may still begin after the window, where none was heard: see `takesOver`. Undefined for anywhere. */
+export function lateAddresses({ described, signalling, beside }: ExpectedSource): string[] | undefined {
+  if (!described && signalling === undefined && !beside) return undefined;
+  return [described?.address, signalling, beside?.()].filter((address) => address !== undefined);
+}

@@ -117,6 +117,51 @@ for (const v6 of [false, true]) {
       assert.equal(strangers(), 4);
     });
 
+    it('lets in who may still begin from one of some addresses, by any port, until somebody has', async (t) => {
+      const { guard, fd, friend, stranger, send, received, strangers } = await guarded(t, v6);
+      const other = await Phone.open(t, v6 ? '::1' : '127.0.0.7');
+      const near = await Phone.open(t, friend.address);
+      // There is one address of IPv6 on the loopback: of those who have it, all come late or none.
+      const addresses = v6 ? ['fd00::1', '2001:db8::7', '::1'] : ['10.0.0.1', '127.0.0.7', '192.0.2.1'];
+      guard.shut(slot, fd, false, 0, { addresses, beside: 9 });
+      await send(friend, rtp('friend'));
+      await send(other, rtp('other'));
+      await send(near, rtp('near'));
+      await send(stranger, rtp('stranger'));
+      assert.deepEqual(received(), v6 ? ['friend', 'other', 'near', 'stranger'] : ['friend', 'other']);
+      guard.shut(slot, fd, false, 0);
+      for (const from of [other, near, stranger, friend]) await send(from, rtp('now'));
+      assert.deepEqual(received(), ['now']);
+      guard.shut(slot, fd, false, 0, { addresses, beside: 9 });
+      await send(other, rtp('too late'));
+      guard.open(slot);
+      assert.deepEqual(received(), []);
+      assert.equal(strangers(), v6 ? 4 : 6);
+    });
+
+    it('comes off once the RTP that tells who may begin moved', async (t) => {
+      const { guard, fd, stranger, send, received, strangers } = await guarded(t, v6);
+      guard.shut(slot, fd, false, 0, { addresses: [], beside: 9 });
+      await send(stranger, rtp('out'));
+      guard.open(8);
+      await send(stranger, rtp('still out'));
+      guard.open(9);
+      await send(stranger, rtp('to be looked at'));
+      assert.deepEqual(received(), ['to be looked at']);
+      assert.equal(strangers(), 2);
+    });
+
+    it('with nobody who may begin lets in STUN alone, and that where checks are answered', async (t) => {
+      const { guard, fd, stranger, send, received } = await guarded(t, v6);
+      const stun = Buffer.concat([Buffer.from([0, 1, 0, 0]), Buffer.alloc(8), Buffer.from('check')]);
+      guard.shut(slot, fd, false, 0, { addresses: [], beside: -1 });
+      await send(stranger, stun);
+      guard.open(slot);
+      guard.shut(slot, fd, true, 0, { addresses: [], beside: -1 });
+      await send(stranger, stun);
+      assert.deepEqual(received(), ['check']);
+    });
+
     it('comes off after a minute without strangers', async (t) => {
       const { guard, fd, stranger, send, received } = await guarded(t, v6);
       guard.shut(slot, fd, false, 0);
