@@ -35,16 +35,20 @@ export class CallCount implements CallsInProgress {
   }
 
   *keys(): Iterable<string> {
+    this.#forgetEnded();
     yield* this.#calls.keys();
     yield* this.#ending.keys();
   }
 
   has(key: string): boolean {
+    this.#forgetEnded();
     return this.#calls.has(key) || this.#ending.has(key);
   }
 
-  began(callId: string, answeringTag: string | undefined): void {
+  began(callId: string, answeringTag: string | undefined, askingTag?: string): void {
     const key = keyOf(callId, answeringTag);
+    // A re-INVITE whose answer crosses the BYE begins nothing.
+    if (this.#ending.has(key) || this.#ending.has(keyOf(callId, askingTag))) return;
     this.#calls.delete(key);
     this.#calls.set(key, this.#clock.uptime());
     if (this.#calls.size > mostCalls) this.#forgetOldest();

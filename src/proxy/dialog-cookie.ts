@@ -69,7 +69,8 @@ function cookieText({ callerFlow, calleeFlow, pass }: DialogCookie): string {
 }
 
 function flowParam(name: string, flow: Endpoint | undefined): string {
-  return flow ? `;${name}=${formatEndpoint(flow)}` : '';
+  // The zone of a link-local address is escaped, as whatever has a percent sign in a URI.
+  return flow ? `;${name}=${formatEndpoint(flow).replace('%', '%25')}` : '';
 }
 
 function readFlow(text: string | undefined): Endpoint | undefined {
@@ -78,5 +79,6 @@ function readFlow(text: string | undefined): Endpoint | undefined {
   let colon = text.length - 1;
   while (colon >= 0 && text.charCodeAt(colon) !== 0x3a) colon--;
   const port = portNumber(text.slice(colon + 1));
-  return port === undefined ? undefined : { address: unbracket(text.slice(0, Math.max(0, colon))), port };
+  if (port === undefined) return undefined;
+  return { address: unbracket(text.slice(0, Math.max(0, colon))).replace('%25', '%'), port };
 }

@@ -3,6 +3,8 @@ import type { Message } from '../sip/message/message.ts';
 import { Splices } from '../sip/message/splice.ts';
 
 export interface ForwardedResponse {
+  /** Instead of the one that came. */
+  readonly statusLine?: string | undefined;
   /** Undefined where the body stays. */
   readonly body: string | undefined;
   /** Our Record-Route values as the callee saw them and as the caller has to see them (RFC 3261 16.7 step 8). */
@@ -25,6 +27,7 @@ export function writeForwardedResponse(response: Message, forwarded: ForwardedRe
     if (response.find(VIA, first + 1) < 0) return undefined;
     splices.removeLine(first);
   }
+  if (forwarded.statusLine !== undefined) splices.startLine(forwarded.statusLine);
   if (forwarded.recordRoutes.length > 0) {
     let n = response.find(RECORD_ROUTE);
     for (; n >= 0; n = response.find(RECORD_ROUTE, n + 1)) {

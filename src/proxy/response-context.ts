@@ -115,13 +115,13 @@ export class ResponseContext implements BranchOwner {
   }
 
   /** Each dialog of a fork is a call, and one whose 2xx comes again after its BYE is none. */
-  #count({ callId, toTag = '' }: Message): void {
+  #count({ callId, fromTag, toTag = '' }: Message): void {
     const { calls } = this.#forwarding;
     if (!calls || this.#counted.length >= maxCounted) return;
     const hash = quickHash(toTag);
     if (this.#counted.includes(hash)) return;
     this.#counted.push(hash);
-    calls.began(callId, toTag);
+    calls.began(callId, toTag, fromTag);
   }
 
   #branchDone(branch: ClientBranch, status: number): void {

@@ -62,6 +62,11 @@ export function forwardStatelessly(forwarding: Forwarding, request: StatelessReq
 /** What every response to a request without a transaction has to bring back. */
 const passPrefix = 'z9hG4bKs';
 const sealLength = 11;
+/**
+ * A response is believed in the period of its request and the next one. Longer than any transaction, so that hardly a
+ * copy of a request falls into another period than the first; but nobody has us send to an old peer for ever.
+ */
+const periodMs = 600_000;
 
 /**
  * Forwards a request within a dialog without a transaction: its sender repeats it, and each copy takes the same way
@@ -87,7 +92,9 @@ export function passRequest(
   }
   const egress = egressTo(forwarding, endpoint, sender.listener, target.listener);
   if (!egress || egress.listener !== sender.listener || egress.transport.reliable) return false;
-  const seal = sealOf(forwarding.cookies, message, message.method, message.via!, responseTo, pass);
+  const { clock, cookies } = forwarding;
+  const period = Math.floor(clock.now() / periodMs);
+  const seal = sealOf(cookies, period, message, message.method, message.via!, responseTo, pass);
   write(forwarding, request, hop, egress, endpoint, `${passPrefix}${seal}${pass}.${hash}`, undefined);
   return true;
 }
@@ -98,7 +105,7 @@ export function passRequest(
  * request of ours goes nowhere (RFC 6026 8.2).
  */
 export function passResponse(
-  { cookies }: Pick<Forwarding, 'cookies'>,
+  { clock, cookies }: Pick<Forwarding, 'clock' | 'cookies'>,
   response: Message,
   transport: Transport,
 ): number | undefined {
@@ -108,12 +115,19 @@ export function passResponse(
   const pass = parseInteger(branch.slice(passStart, branch.indexOf('.', passStart)), 99);
   const next = nextVia(response);
   if (pass === undefined || !next) return undefined;
-  const port = next.rport ? parseInteger(next.rport, 65535) : (next.port ?? 5060);
+  const port = next.rport ? parseInteger(next.rport, 65535) : next.port || 5060;
   if (port === undefined) return undefined;
-  const destination = { address: normalizeHost(next.received ?? next.host), port };
-  const seal = sealOf(cookies, response, response.cseqMethod, next, destination, pass);
-  if (!branch.startsWith(seal, passPrefix.length)) return undefined;
-  const text = writeForwardedResponse(response, { body: undefined, recordRoutes: [] });
+  // `received` is as we wrote it, with the zone of a link-local address.
+  const destination = { address: next.received ?? normalizeHost(next.host), port };
+  const sealed = (period: number): boolean => {
+    const seal = sealOf(cookies, period, response, response.cseqMethod, next, destination, pass);
+    return branch.startsWith(seal, passPrefix.length);
+  };
+  const period = Math.floor(clock.now() / periodMs);
+  if (!sealed(period) && !sealed(period - 1)) return undefined;
+  // A 503 speaks of its sender, not of us: whoever hears it may send us nothing for a while (RFC 3261 16.7 step 6).
+  const statusLine = response.status === 503 ? 'SIP/2.0 500 Server Internal Error' : undefined;
+  const text = writeForwardedResponse(response, { statusLine, body: undefined, recordRoutes: [] });
   if (text === undefined) return undefined;
   transport.send(text, destination);
   return pass;
@@ -134,14 +148,17 @@ function nextVia(response: Message): Via | undefined {
 /** Over all that a response is forwarded by, so that nobody has us send what he likes where he likes. */
 function sealOf(
   cookies: DialogCookies,
+  period: number,
   message: Message,
   method: string,
   { branch }: Via,
   { address, port }: Endpoint,
   pass: number,
 ): string {
+  const { cseqNumber, callId, fromTag, toTag } = message;
+  // The length parts a branch from what follows it: whoever writes one may write spaces into it.
   return cookies.seal(
-    `${address} ${port} ${branch} ${pass} ${message.cseqNumber} ${method} ${message.callId} ${message.fromTag} ${message.toTag}`,
+    `${period} ${address} ${port} ${pass} ${cseqNumber} ${method} ${branch?.length} ${branch} ${callId} ${fromTag} ${toTag}`,
   );
 }
 

@@ -147,6 +147,99 @@ describe('a request within a dialog that leaves nothing to remember', () => {
     assert.equal(each.harness.layer.counters.strayResponses, forged.length);
   });
 
+  test('a stranger who writes what is sealed into his branch proves no other dialog', () => {
+    const each = call();
+    const branch = 'z9hG4bKx 0 7 BYE call-9@test other-tag';
+    const bye = forwarded(each, each.request('BYE', { branch }));
+    const ok = responseText(bye.text, { status: 200 });
+    each.harness.receive(ok, bob);
+    assert.equal(each.harness.take().length, 1);
+    const forged = ok
+      .replace(branch, 'z9hG4bKx')
+      .replace('2 BYE', '7 BYE')
+      .replace('Call-ID: call-1@test', 'Call-ID: call-9@test')
+      .replace('tag=caller', 'tag=other-tag')
+      .replace('tag=callee', 'tag=0 2 BYE call-1@test caller callee');
+    each.harness.receive(forged, bob);
+    assert.deepEqual(each.harness.take(), []);
+  });
+
+  test('a response that comes twenty minutes later goes nowhere: the address may be of somebody else by now', () => {
+    const each = call();
+    const bye = forwarded(each, each.request('BYE'));
+    const ok = responseText(bye.text, { status: 200 });
+    for (const [after, count] of [
+      [32_000, 1],
+      [568_000, 1],
+      [600_000, 0],
+      [3_600_000, 0],
+    ] as const) {
+      each.harness.clock.advance(after);
+      each.harness.receive(ok, bob);
+      assert.equal(each.harness.take().length, count, `${after} ms later`);
+    }
+  });
+
+  test('a response goes back after a restart', () => {
+    const each = call();
+    const bye = forwarded(each, each.request('BYE'));
+    const restarted = new ProxyHarness();
+    restarted.receive(responseText(bye.text, { status: 200 }), bob);
+    assert.deepEqual(restarted.take()[0]!.destination, { address: '198.51.100.10', port: 5060 });
+  });
+
+  test('a 503 becomes a 500: it speaks of its sender, not of us', () => {
+    const each = call();
+    const bye = forwarded(each, each.request('BYE'));
+    each.harness.receive(responseText(bye.text, { status: 503, reason: 'Service Unavailable' }), bob);
+    const [sent, ...rest] = each.harness.take();
+    assert.deepEqual(rest, []);
+    assert.match(sent!.text, /^SIP\/2\.0 500 Server Internal Error\r\nVia: SIP\/2\.0\/UDP 198/);
+    assert.equal(sent!.message.count(VIA), 1);
+  });
+
+  test('a port 0 in the Via is the usual one', () => {
+    const each = call();
+    const text = each.request('BYE').replace(';rport', '').replace('198.51.100.10:5060;', '198.51.100.10:0;');
+    const bye = forwarded(each, text);
+    each.harness.receive(responseText(bye.text, { status: 200 }), bob);
+    assert.deepEqual(each.harness.take()[0]!.destination, { address: '198.51.100.10', port: 5060 });
+  });
+
+  for (const [name, ours, caller, callee] of [
+    ['global', '2001:db8:5::5', '2001:db8:10::10', '2001:db8:20::20'],
+    ['link-local', 'fe80::5', 'fe80::10%eth0', 'fe80::20%eth0'],
+  ] as const) {
+    test(`also between ${name} IPv6 addresses`, () => {
+      const harness = new ProxyHarness({ listeners: [`udp:[${ours}]:5060`] });
+      const [from, to] = [`[${caller}]:5060`, `[${callee}]:5060`];
+      harness.bind('bob', `sip:bob@${to.replace('%eth0', '')}`, to);
+      const via = from.replace('%eth0', '');
+      harness.receive(requestText({ via, contact: `<sip:carol@${via}>` }), from);
+      harness.receive(responseText(harness.take().at(-1)!.text, { status: 200 }), to);
+      const routes = harness.take().at(-1)!.message.values(RECORD_ROUTE);
+      harness.clock.advance(32_500);
+      for (const rport of [true, false]) {
+        const bye = requestText({
+          method: 'BYE',
+          branch: `z9hG4bK${rport}`,
+          cseq: 2,
+          via,
+          to: '<sip:bob@example.com>;tag=callee',
+          uri: `sip:bob@${to.replace('%eth0', '')}`,
+          headers: routes.map((route) => `Route: ${route}`),
+        });
+        harness.receive(rport ? bye : bye.replace(';rport', ''), from);
+        const [sent] = harness.take();
+        assert.equal(sent!.message.method, 'BYE');
+        assert.equal(harness.layer.serverTransactions, 0);
+        assert.deepEqual(sent!.destination, { address: callee, port: 5060 });
+        harness.receive(responseText(sent!.text, { status: 200 }), to);
+        assert.deepEqual(harness.take()[0]?.destination, { address: caller, port: 5060 });
+      }
+    });
+  }
+
   test('what comes round unchanged is a loop still', () => {
     const each = call();
     const bye = forwarded(each, each.request('BYE'));
@@ -196,6 +289,18 @@ describe('a call whose BYE passes', () => {
     return Object.assign(call({ calls }), { calls });
   };
 
+  /** A request of bob within the dialog. */
+  const ofBob = ({ request }: Call, method: string): string =>
+    requestText({
+      method,
+      uri: `sip:carol@${carol}`,
+      via: bob,
+      branch: 'z9hG4bKbob',
+      from: '<sip:bob@example.com>;tag=callee',
+      to: '<sip:carol@elsewhere.example>;tag=caller',
+      headers: [/^Route: .*$/m.exec(request('BYE'))![0]],
+    });
+
   for (const status of [200, 481, 408, 500]) {
     test(`ends with the ${status} to it`, () => {
       const each = counted();
@@ -233,6 +338,73 @@ describe('a call whose BYE passes', () => {
     assert.equal(calls.calls, 1);
     clock.advance(1);
     assert.equal(calls.calls, 0);
+  });
+
+  test('a re-INVITE whose answer crosses the BYE begins no call', () => {
+    for (const [asking, answering] of [
+      ['alice', 'bob'],
+      ['bob', 'alice'],
+    ] as const) {
+      for (const answered of [true, false]) {
+        const clock = new ManualClock();
+        const calls = new CallCount(clock);
+        calls.began('one', 'bob', 'alice');
+        calls.ending('one', 'alice', 'bob');
+        calls.began('one', answering, asking);
+        assert.equal(calls.calls, 1);
+        if (answered) calls.ended('one', 'alice', 'bob');
+        else clock.advance(32_000);
+        assert.equal(calls.calls, 0);
+      }
+    }
+  });
+
+  test('also where the other side asks and the BYE is not answered', () => {
+    const clock = new ManualClock();
+    const calls = new CallCount(clock);
+    const each = call({ calls });
+    each.harness.receive(ofBob(each, 'INVITE'), bob);
+    const [again] = each.harness.take();
+    forwarded(each, each.request('BYE'));
+    each.harness.receive(responseText(again!.text, { status: 200 }), carol);
+    assert.equal(each.harness.take()[0]!.message.status, 200);
+    assert.equal(calls.calls, 1);
+    clock.advance(32_000);
+    assert.equal(calls.calls, 0);
+  });
+
+  test('is over also for those who only ask for it by its name', () => {
+    const clock = new ManualClock();
+    const calls = new CallCount(clock);
+    calls.began('one', 'bob');
+    calls.ending('one', 'alice', 'bob');
+    clock.advance(32_000);
+    assert.equal(calls.has('one\nbob'), false);
+    calls.began('two', 'bob');
+    calls.ending('two', 'alice', 'bob');
+    clock.advance(32_000);
+    assert.deepEqual([...calls.keys()], []);
+  });
+
+  test('also where both sides end it at once', () => {
+    const each = counted();
+    const bye = forwarded(each, each.request('BYE'));
+    each.harness.receive(ofBob(each, 'BYE'), bob);
+    const [crossed] = each.harness.take();
+    assert.equal(crossed!.message.method, 'BYE');
+    assert.equal(`${crossed!.destination.address}:${crossed!.destination.port}`, carol);
+    assert.equal(each.calls.calls, 1);
+    each.harness.receive(responseText(bye.text, { status: 481 }), bob);
+    each.harness.receive(responseText(crossed!.text, { status: 481 }), carol);
+    assert.deepEqual(
+      each.harness.take().map(({ message, destination }) => [message.status, destination.address]),
+      [
+        [481, '198.51.100.10'],
+        [481, '198.51.100.20'],
+      ],
+    );
+    assert.equal(each.calls.calls, 0);
+    assertNothingKept(each.harness);
   });
 
   test('an answer that comes again ends no other call', () => {
