@@ -63,6 +63,12 @@ export function forwardStatelessly(forwarding: Forwarding, request: StatelessReq
 const passPrefix = 'z9hG4bKs';
 const sealLength = 11;
 /**
+ * What is sealed is no longer than that, and neither is the hop that it stands in: strangers can have us look for a
+ * seal in each message.
+ */
+const maxSealed = 1000;
+const maxHop = 2000;
+/**
  * A response is believed in the period of its request and the next one. Longer than any transaction, so that hardly a
  * copy of a request falls into another period than the first; but nobody has us send to an old peer for ever.
  */
@@ -94,7 +100,10 @@ export function passRequest(
   if (!egress || egress.listener !== sender.listener || egress.transport.reliable) return false;
   const { clock, cookies } = forwarding;
   const period = Math.floor(clock.now() / periodMs);
-  const seal = sealOf(cookies, period, message, message.method, message.via!, responseTo, pass);
+  const { via } = message;
+  if (!via || !isShort(message, via) || (request.topVia?.length ?? via.end - via.start) > maxHop)
+    return false;
+  const seal = sealOf(cookies, period, message, message.method, via, responseTo, pass);
   write(forwarding, request, hop, egress, endpoint, `${passPrefix}${seal}${pass}.${hash}`, undefined);
   return true;
 }
@@ -114,7 +123,7 @@ export function passResponse(
   const passStart = passPrefix.length + sealLength;
   const pass = parseInteger(branch.slice(passStart, branch.indexOf('.', passStart)), 99);
   const next = nextVia(response);
-  if (pass === undefined || !next) return undefined;
+  if (pass === undefined || !next || !isShort(response, next)) return undefined;
   const port = next.rport ? parseInteger(next.rport, 65535) : next.port || 5060;
   if (port === undefined) return undefined;
   // `received` is as we wrote it, with the zone of a link-local address.
@@ -133,16 +142,20 @@ export function passResponse(
   return pass;
 }
 
-/** The hop that a request came from, in its response. */
+/** The hop that a request came from, in its response; one that is too long is cut, and then not ours. */
 function nextVia(response: Message): Via | undefined {
   const first = response.find(VIA);
   const end = response.valueEnd(first);
   const comma = response.text.indexOf(',', response.via!.end);
-  if (comma >= 0 && comma < end) return parseVia(response.text, comma + 1, end);
+  if (comma >= 0 && comma < end) return parseVia(response.text, comma + 1, Math.min(end, comma + 1 + maxHop));
   const second = response.find(VIA, first + 1);
-  return second < 0
-    ? undefined
-    : parseVia(response.text, response.valueStart(second), response.valueEnd(second));
+  if (second < 0) return undefined;
+  const start = response.valueStart(second);
+  return parseVia(response.text, start, Math.min(response.valueEnd(second), start + maxHop));
+}
+
+function isShort({ callId, fromTag = '', toTag = '' }: Message, { branch = '' }: Via): boolean {
+  return callId.length + fromTag.length + toTag.length + branch.length <= maxSealed;
 }
 
 /** Over all that a response is forwarded by, so that nobody has us send what he likes where he likes. */

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { MediaRelay } from '../../src/media/media-contract.ts';
 import { CallCount } from '../../src/proxy/call-count.ts';
+import { DialogCookies } from '../../src/proxy/dialog-cookie.ts';
 import { MediaAnchor } from '../../src/proxy/media-anchor.ts';
+import { routeParams } from '../../src/proxy/record-route.ts';
 import { MAX_FORWARDS, RECORD_ROUTE, VIA } from '../../src/sip/message/header-id.ts';
 import { FakeMediaRelay } from '../support/fake-media-relay.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -162,6 +164,47 @@ describe('a request within a dialog that leaves nothing to remember', () => {
       .replace('tag=callee', 'tag=0 2 BYE call-1@test caller callee');
     each.harness.receive(forged, bob);
     assert.deepEqual(each.harness.take(), []);
+  });
+
+  test('what is too long to be looked through for each stranger takes a transaction, and its response none', () => {
+    const each = call();
+    const branch = `z9hG4bK${'x'.repeat(1000)}`;
+    each.harness.receive(each.request('BYE', { branch }), carol);
+    assert.equal(each.harness.layer.serverTransactions, 1);
+    assert.equal(each.harness.layer.clientTransactions, 1);
+    const bye = each.harness.take()[0]!;
+    each.harness.receive(responseText(bye.text, { status: 200 }), bob);
+    assert.equal(each.harness.take()[0]!.message.status, 200);
+    const text = responseText(bye.text, { status: 200 }).replace(
+      /branch=z9hG4bK\w+\./,
+      'branch=z9hG4bKsAAAAAAAAAAA0.',
+    );
+    each.harness.receive(text, bob);
+    assert.deepEqual(each.harness.take(), []);
+  });
+
+  test('a Call-ID that nobody would write proves no dialog', () => {
+    const cookies = new DialogCookies('a secret of the test');
+    const nothing = { callerFlow: undefined, calleeFlow: undefined, pass: 0 };
+    for (const [length, proved] of [
+      [3000, true],
+      [5000, false],
+    ] as const) {
+      const callId = 'x'.repeat(length);
+      const params = routeParams(cookies.params(callId, 'caller', nothing));
+      assert.equal(cookies.verify(params, callId, 'caller', 'callee') !== undefined, proved);
+    }
+  });
+
+  test('a Via of many parameters takes one as well', () => {
+    const each = call();
+    const long = (length: number): string => `;note=${'x'.repeat(length)};branch=z9hG4bKBYE`;
+    each.harness.receive(each.request('BYE').replace(';branch=z9hG4bKBYE', long(1900)), carol);
+    assert.equal(each.harness.layer.serverTransactions, 0);
+    each.harness.receive(responseText(each.harness.take()[0]!.text, { status: 200 }), bob);
+    assert.equal(each.harness.take()[0]!.message.status, 200);
+    each.harness.receive(each.request('BYE').replace(';branch=z9hG4bKBYE', long(2000)), carol);
+    assert.equal(each.harness.layer.serverTransactions, 1);
   });
 
   test('a response that comes twenty minutes later goes nowhere: the address may be of somebody else by now', () => {
