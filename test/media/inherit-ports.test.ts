@@ -52,7 +52,7 @@ async function open(t: TestContext): Promise<Call> {
   };
 }
 
-/** RTP and RTCP go both ways between these two and the ports that face them. */
+/** RTP and RTCP go both ways between these two and the ports that face them; the first speaks first. */
 async function judge(relay: MediaRelay, one: [Phone, number], other: [Phone, number]): Promise<void> {
   await relay.flush();
   for (const [[from, port], [to, source]] of [
@@ -98,7 +98,8 @@ describe('a bundle of which the first stream ends (RFC 9143)', () => {
     say('answer', 'callee', bundled('0 1', callee.port, callee.port));
     const [facing] = say('offer', 'caller', bundled('0 1', moved.port, moved.port));
     const [, port] = say('answer', 'callee', bundled('1', 0, callee.port));
-    await judge(relay, [moved, port!], [callee, facing!]);
+    // To where it says, before anything comes from there.
+    await judge(relay, [callee, facing!], [moved, port!]);
   });
 
   it('goes on with another first one that the answer names', async (t) => {
@@ -127,7 +128,8 @@ describe('a bundle of which the first stream ends (RFC 9143)', () => {
       say('offer', 'caller', offer, 'b'),
     ];
     const [, port] = say('answer', 'callee', bundled('1', 0, callee.port), 'a');
-    await judge(relay, [caller, port!], [callee, facing!]);
+    // Where the caller is, its offer says.
+    await judge(relay, [callee, facing!], [caller, port!]);
     const [other] = say('answer', 'callee', bundled('0 1', second.port, second.port), 'b');
     assert.notEqual(other, port);
     await judge(relay, [caller, other!], [second, facingSecond!]);
