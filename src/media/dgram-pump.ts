@@ -7,7 +7,7 @@ import { lookupNothing } from './probe-socket.ts';
 import { RtpStatistics } from './rtp-statistics.ts';
 import { counter, remoteOffset, SlotTable, slotBytes } from './slot-table.ts';
 import { eraseSockaddr, sockaddrBytes, writeSockaddr } from './sockaddr.ts';
-import { type ExpectedSource, rankOf, takesOver } from './source-rank.ts';
+import { type ExpectedSource, rankAfterMove, rankOf, takesOver } from './source-rank.ts';
 import { answerStun, type IceCredentials, isStun } from './stun.ts';
 import { PacketTap } from './tap/packet-tap.ts';
 
@@ -93,6 +93,14 @@ export class DgramPump implements Pump {
           beside: beside < 0 ? undefined : () => this.#table.remote(beside)?.address,
         };
         this.#point(channel, described);
+        break;
+      }
+      case 'expect': {
+        const channel = this.#channels.get(command[1]);
+        if (!channel?.expected) break;
+        channel.expected = { ...channel.expected, signalling: command[2] };
+        channel.flags |= latchBit.learning;
+        if (channel.rank > 0) channel.rank = rankAfterMove(channel.remote, channel.expected);
         break;
       }
       case 'split': {

@@ -20,6 +20,10 @@ export class ExpectedSources {
     this.#beside[slot] = beside + 1;
   }
 
+  setSignalling(slot: number, signalling: string): void {
+    put(this.#signalling, slot, signalling, 0);
+  }
+
   forget(slot: number): void {
     this.set(slot, '', 0, undefined, -1);
   }

@@ -29,6 +29,8 @@ export type Command =
       /** The slot of the RTP that this is the RTCP of, or -1. */
       beside: number,
     ]
+  /** The side's SIP comes from elsewhere now, and its SDP is as before. Opens the learning window. */
+  | readonly ['expect', slot: number, signalling: string]
   | readonly ['mute', slot: number, muted: boolean]
   /** Where packets are copied to that somebody wants to see; told before the first of these. */
   | readonly ['ring', memory: SharedArrayBuffer]

@@ -200,6 +200,16 @@ export class Forwarder {
     this.#tell(['aim', slot, address, port, rtp, signalling, beside]);
   }
 
+  /**
+   * The side's SIP comes from another address than before, its SDP names the same: behind a NAT that got a new
+   * address. The remote stays until a source comes that fits better now. Opens the learning window.
+   */
+  expect(slot: number, signalling: string): void {
+    this.#sockets.mark(slot, latchBit.learning, true);
+    this.#sockets.expect(slot, signalling);
+    this.#tell(['expect', slot, signalling]);
+  }
+
   /** Nothing is sent to the remote while it is muted. */
   mute(slot: number, muted: boolean): void {
     if (this.#sockets.has(slot, latchBit.muted) === muted) return;

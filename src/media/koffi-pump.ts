@@ -10,7 +10,7 @@ import { RtpStatistics } from './rtp-statistics.ts';
 import { counter, maxSlots, remoteOffset, type SlotTable, slotBytes } from './slot-table.ts';
 import { eraseSockaddr, readSockaddr, sockaddrBytes, writeSockaddr } from './sockaddr.ts';
 import { SocketGuard } from './socket-guard.ts';
-import { lateAddresses, rankOf, takesOver } from './source-rank.ts';
+import { lateAddresses, rankAfterMove, rankOf, takesOver } from './source-rank.ts';
 import { quality } from './stream-quality.ts';
 import { answerStun, type IceCredentials, isStun } from './stun.ts';
 import { PacketTap } from './tap/packet-tap.ts';
@@ -399,6 +399,15 @@ export class KoffiPump implements Pump {
         const at = slot * slotBytes + remoteOffset;
         if (address === '') eraseSockaddr(this.#table.view, at);
         else this.#remoteLengths[slot] = writeSockaddr(this.#table.view, at, { address, port });
+        break;
+      }
+      case 'expect': {
+        const [, slot, signalling] = command;
+        this.#guard.open(slot);
+        this.#expected.setSignalling(slot, signalling);
+        this.#flags[slot]! |= latchBit.learning;
+        if (this.#ranks[slot]! > 0)
+          this.#ranks[slot] = rankAfterMove(this.#table.remote(slot), this.#expected.of(slot, this.#table));
         break;
       }
       case 'split':

@@ -97,7 +97,7 @@ export class PortPair {
     return this.#remote;
   }
 
-  /** True where an address or a port changed, so that it is learned anew. */
+  /** True where an address or a port changed, or where the side's SIP comes from, so that it is learned anew. */
   setRemote(remote: StreamRemote): boolean {
     const { forwarder } = this.#context;
     const last = this.#remote;
@@ -117,7 +117,11 @@ export class PortPair {
     const rtcp = kind || !sameEndpoint(last?.rtcp, remote.rtcp);
     if (rtp) forwarder.aim(this.rtp, remote.rtp ?? 'learn', isRtp, remote.signalling);
     if (rtcp) forwarder.aim(this.rtcp, remote.rtcp ?? 'learn', isRtp, remote.signalling, this.rtp);
-    return rtp || rtcp;
+    const { signalling } = remote;
+    const moved = last !== undefined && signalling !== undefined && signalling !== last.signalling;
+    if (moved && !rtp) forwarder.expect(this.rtp, signalling);
+    if (moved && !rtcp) forwarder.expect(this.rtcp, signalling);
+    return rtp || rtcp || moved;
   }
 
   seal(): void {

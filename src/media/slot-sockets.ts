@@ -91,6 +91,10 @@ export class SlotSockets {
     this.#beside[slot] = beside + 1;
   }
 
+  expect(slot: number, signalling: string): void {
+    this.#signalling[slot] = signalling;
+  }
+
   signalling(slot: number): string | undefined {
     return this.#signalling[slot];
   }

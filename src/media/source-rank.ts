@@ -22,6 +22,11 @@ export function rankOf(source: Endpoint, expected: ExpectedSource | undefined): 
   return expected.beside && source.address === expected.beside() ? 2 : 1;
 }
 
+/** What the remote is still worth where the side's SIP comes from elsewhere now: RTCP is not held by where RTP was. */
+export function rankAfterMove(remote: Endpoint | undefined, expected: ExpectedSource): number {
+  return remote ? rankOf(remote, { ...expected, beside: undefined }) : 0;
+}
+
 /**
  * True where a source of this rank takes the place of the remote. While the window is open it has to fit better
  * than all before it, so that nobody takes over from whom is as good. Later, who was never heard may still

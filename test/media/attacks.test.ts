@@ -188,6 +188,49 @@ for (const forwarder of kinds) {
       assert.equal(thief.unread, 0);
     });
 
+    it('gain nothing where a NAT gets another address, which a re-INVITE shows: the phone goes on from there', async (t) => {
+      const { session, relay, clock, caller, callee, callerPort, calleePort } = await victims(t, forwarder, {
+        describes: '192.168.1.10',
+        from: '127.0.0.9',
+        signalling: '127.0.0.9',
+      });
+      const reports = await Phone.open(t, '127.0.0.9');
+      await caller.send(rtp('first'), callerPort);
+      await callee.next();
+      await reports.send(rtcp('first'), callerPort + 1);
+      await until(relay, () => relay.stats.packets === 2);
+      clock.advance(10_000);
+      await relay.flush();
+      const thief = await Phone.open(t, '127.0.0.66');
+      const moved = await Phone.open(t, '127.0.0.10');
+      // Nobody has told of it yet.
+      await moved.send(rtp('moved'), callerPort);
+      await until(relay, () => relay.stats.droppedStrangers === 1);
+      const his: MediaIdentity = { ...towardsCaller, peerAddress: '127.0.0.10' };
+      session.rewrite(sdp('192.168.1.10', caller.port), 'offer', 'caller', 'b', his, towardsCallee);
+      session.rewrite(sdp('127.0.0.1', callee.port), 'answer', 'callee', 'b', towardsCallee, his);
+      await relay.flush();
+      await thief.send(rtp('is that me?'), callerPort);
+      await until(relay, () => relay.stats.droppedStrangers === 2);
+      await callee.send(rtp('to where he was'), calleePort);
+      assert.deepEqual((await caller.next()).payload, rtp('to where he was'));
+      await moved.send(rtp('moved'), callerPort);
+      assert.deepEqual((await callee.next()).payload, rtp('moved'));
+      await callee.send(rtp('to where he is'), calleePort);
+      assert.deepEqual((await moved.next()).payload, rtp('to where he is'));
+      const movedReports = await Phone.open(t, '127.0.0.10');
+      const { packets } = relay.stats;
+      await movedReports.send(rtcp('moved'), callerPort + 1);
+      await until(relay, () => relay.stats.packets === packets + 1);
+      await callee.send(rtcp('reports'), calleePort + 1);
+      assert.deepEqual((await movedReports.next()).payload, rtcp('reports'));
+      clock.advance(10_000);
+      await relay.flush();
+      await caller.send(rtp('back again?'), callerPort);
+      await until(relay, () => relay.stats.droppedStrangers === 3);
+      assert.deepEqual([thief.unread, callee.unread], [0, 0]);
+    });
+
     it('cannot make two phones behind one NAT hear each other’s calls', async (t) => {
       const { relay } = await relayFor(t, { forwarder });
       const nat = { ...towardsCaller, peerAddress: '127.0.0.9' };
