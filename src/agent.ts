@@ -14,7 +14,6 @@ import type { Configuration } from './cli/configuration.ts';
 import { discover } from './discovery/detect.ts';
 import { readMachineFacts } from './discovery/machine-facts.ts';
 import type { DiscoveryContext, Provider } from './discovery/provider.ts';
-import { type StunServer, stunServers } from './discovery/stun-server.ts';
 import type { Topology } from './discovery/topology.ts';
 import { CloudsipError } from './error.ts';
 import { Identity } from './identity/identity.ts';
@@ -185,7 +184,6 @@ export class Agent {
       work: () => ({ calls: this.#calls.calls, transactions: this.#layer.unanswered }),
     });
     const stun = new BoundStun({
-      servers: parts.stunServers,
       clock,
       log,
       signal: AbortSignal.any([this.#stop.signal, parts.givenUp]),
@@ -269,7 +267,6 @@ export class Agent {
         provider,
         context,
         live,
-        stunServers: stunServers(live.current.stun),
         givenUp: stopped.signal,
       });
       opened.push({ close: () => agent.#stopServing() });
@@ -453,6 +450,5 @@ interface AgentParts {
   readonly provider: Provider;
   readonly context: DiscoveryContext;
   readonly live: LiveConfiguration;
-  readonly stunServers: readonly StunServer[];
   readonly givenUp: AbortSignal;
 }

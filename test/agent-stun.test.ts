@@ -270,6 +270,55 @@ describe('while it runs', () => {
     assert.equal(askers.length, 4);
   });
 
+  test('other servers are asked at once, nobody when it is off; silent ones take nothing away', async () => {
+    const texts = servers.map(({ text }) => text).join();
+    const cloudWith = (stun: string) => ({ ...unknown('127.0.0.1'), options: { stun } });
+    cloud.discover = () => Promise.resolve(cloudWith(texts));
+    const agent = await harness.startAt(clock, cloud, '--listen', `udp:*:${port}`, '--config', 'c');
+    assert.equal(askers.length, 2);
+    const other = [await startFakeStun(), await startFakeStun()];
+    try {
+      for (const server of other)
+        server.answer = (request, from) => [
+          stunAnswer(request, { address: '203.0.113.77', port: from.port }),
+        ];
+      cloud.changed(cloudWith(other.map(({ text }) => text).join()));
+      await harness.logged(/^the cloud changed: listeners follow/);
+      assert.deepEqual(shown(agent), ['127.0.0.1 as 203.0.113.77']);
+      assert.equal(askers.length, 2, 'those of before are not asked any more');
+      // The next look asks them too.
+      await clock.pass(recheck);
+      while (other.some(({ requests }) => requests < 2)) await new Promise(setImmediate);
+      // When its turn comes that look is over.
+      await agent.reload();
+
+      for (const server of other) server.answer = mute;
+      cloud.changed(
+        cloudWith(
+          [...other]
+            .reverse()
+            .map(({ text }) => text)
+            .join(),
+        ),
+      );
+      await clock.pass((ms) => ms === 3000);
+      await harness.logged(/^STUN gives no answer; it is asked again/);
+      assert.deepEqual(shown(agent), ['127.0.0.1 as 203.0.113.77']);
+
+      cloud.changed(cloudWith('off'));
+      await harness.logged(/^the cloud changed: listeners follow/, 3);
+      assert.deepEqual(shown(agent), ['127.0.0.1 as -']);
+      assert.equal(harness.told(/nothing is advertised for it, and STUN is off/).length, 1);
+
+      cloud.changed(cloudWith(texts));
+      await harness.logged(/^the cloud changed: listeners follow/, 4);
+      assert.deepEqual(shown(agent), [`127.0.0.1 as ${PUBLIC}`]);
+      assert.equal(harness.told(/restart/).length, 0);
+    } finally {
+      for (const server of other) await server[Symbol.asyncDispose]();
+    }
+  });
+
   test('reading the configuration again asks about nothing that is known', async () => {
     const agent = await start('--config', 'c');
     harness.file = 'log-level: warn\n';

@@ -1,4 +1,5 @@
 import type { Configuration } from '../cli/configuration.ts';
+import { stunServers } from '../discovery/stun-server.ts';
 import type { StunSocket } from '../discovery/stun-socket.ts';
 import { unknownAddresses } from '../discovery/stun-topology.ts';
 import type { Topology } from '../discovery/topology.ts';
@@ -79,6 +80,7 @@ export async function applyTopology(
   // What can fail comes first: then nothing else has changed yet.
   relay?.configure(relaySettings(configuration));
   identity.rename({ aliases, domains });
+  stun.use(stunServers(configuration.stun));
   identify();
   const { added } = diffListeners(running, plan.listeners);
   const unnamed = unnamedListeners(added, told);

@@ -13,8 +13,6 @@ import { normalizeHost } from '../net/address.ts';
 import type { Clock, Timer } from '../net/clock.ts';
 
 export interface BoundStunOptions {
-  /** None where STUN is off. */
-  readonly servers: readonly StunServer[];
   readonly clock: Clock;
   readonly log: DiscoveryLog;
   readonly signal: AbortSignal;
@@ -56,6 +54,8 @@ const retryMs = 30_000;
  */
 export class BoundStun {
   readonly #options: BoundStunOptions;
+  /** None where STUN is off. */
+  #servers: readonly StunServer[] = [];
   readonly #sightings = new Map<string, StunSighting>();
   #verdicts: StunVerdicts = new Map();
   /** Whether somebody was asked in vain the last time; undefined before the first time. */
@@ -70,9 +70,16 @@ export class BoundStun {
     options.signal.addEventListener('abort', () => this.#disarm(), { once: true });
   }
 
+  /** Whom to ask from now on. What others saw decides until these have answered. */
+  use(servers: readonly StunServer[]): void {
+    if (JSON.stringify(servers) === JSON.stringify(this.#servers)) return;
+    this.#servers = servers;
+    this.#sightings.clear();
+  }
+
   /** The topology with what STUN sees. Takes three seconds at most, and no time where there is nothing to ask. Rejects when the signal aborts. */
   async see(topology: Topology, sockets: readonly BoundSocket[], occasion: StunOccasion): Promise<Topology> {
-    const { servers } = this.#options;
+    const servers = this.#servers;
     const unknown = unknownAddresses(topology);
     if (unknown.length === 0 || servers.length === 0) {
       this.#sightings.clear();
@@ -105,8 +112,8 @@ export class BoundStun {
   }
 
   async #ask(due: readonly Question[]): Promise<void> {
-    const { servers, clock, signal } = this.#options;
-    const options = { servers, clock, signal };
+    const { clock, signal } = this.#options;
+    const options = { servers: this.#servers, clock, signal };
     // Loaded by whoever has something to ask: most machines never do.
     const [{ askStun }, { askStunFromAnyPort }] = await Promise.all([
       import('../discovery/ask-stun.ts'),
@@ -129,7 +136,7 @@ export class BoundStun {
         const sighting = this.#sightings.get(key);
         return sighting ? [{ ...sighting, written }] : [];
       }),
-      this.#options.servers.map(({ text }) => text),
+      this.#servers.map(({ text }) => text),
     );
   }
 

@@ -37,8 +37,8 @@ export async function startRelay(
 
 /** What of it a running relay takes over. */
 export function relaySettings(configuration: RelayConfiguration): RelaySettings {
-  const { rtpPorts, silenceLimits, sdpOrigin } = configuration;
-  return { portRange: rtpPorts, silence: silenceLimits, keepOrigin: sdpOrigin === 'keep' };
+  const { rtpPorts, silenceLimits, dscp, sdpOrigin } = configuration;
+  return { portRange: rtpPorts, silence: silenceLimits, dscp, keepOrigin: sdpOrigin === 'keep' };
 }
 
 /** The relay that the cloud's options ask for: mostly the one that has been started without knowing them. */

@@ -228,7 +228,6 @@ const table = {
     read: (text) => parseStunServer(text)?.text.toLowerCase(),
     fallback: DEFAULT_STUN_SERVERS,
     check: stunServers,
-    restart: 'the check of the addresses has them from the start',
   }),
   realm: single<string>({
     name: 'realm',
@@ -283,7 +282,6 @@ const table = {
     summary: 'The DSCP that relayed packets leave with, such as ef or 46.',
     defaultText: 'what they came with',
     expected: 'a number from 0 to 63 or a name such as ef, cs5 or af41',
-    restart: 'the sockets of running calls are made with it',
     read: readDscp,
     fallback: () => 0,
   }),

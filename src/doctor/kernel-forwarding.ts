@@ -13,7 +13,7 @@ export function checkKernelForwarding({ configuration, machine, agent }: Patient
     return [{ check, verdict: 'skip', evidence: `Not wanted: the configuration says ${media}.` }];
   }
   try {
-    const source = kernelSource(loadLibc(), media === 'auto' ? 'kernel' : media, 0);
+    const source = kernelSource(loadLibc(), media === 'auto' ? 'kernel' : media);
     source.detach();
     const hook = source.forwarder === 'kernel' ? 'TCX' : 'XDP';
     const other =

@@ -17,10 +17,12 @@ const messageBytes = 24;
 const valueAt = messageAt + 16;
 /** Without the two bits of ECN, which are of one hop. */
 const dscpBits = 0xfc;
+const fixed = 1;
 
 /**
  * Lets packets leave with the DSCP that they came with: received by recvmsg, which tells it, and handed to the socket
- * that they leave by where it is another than that of the packet before, which in a call it hardly ever is.
+ * that they leave by where it is another than that of the packet before, which in a call it hardly ever is. A socket
+ * that was made with one of its own is left alone.
  */
 export class DscpKeeper {
   readonly #libc: Libc;
@@ -28,7 +30,7 @@ export class DscpKeeper {
   readonly #bytes: Uint8Array = new Uint8Array(this.#header.buffer);
   readonly #words: Uint32Array = new Uint32Array(this.#header.buffer);
   readonly #address: number;
-  /** What each slot's socket marks its packets with. */
+  /** What each slot's socket marks its packets with; one that does so for all of them has a bit that no mark has. */
   readonly #marks: Uint8Array = new Uint8Array(maxSlots);
 
   /** `source` and `buffer` are where the sender's address and the packet go. */
@@ -44,8 +46,13 @@ export class DscpKeeper {
     pointer(vectorAt + 8, bufferBytes);
   }
 
-  opened(slot: number): void {
-    this.#marks[slot] = 0;
+  opened(slot: number, dscp: number): void {
+    this.#marks[slot] = dscp === 0 ? 0 : fixed;
+  }
+
+  /** Whether packets that are to leave by this slot's socket are to be received here. */
+  keeps(slot: number): boolean {
+    return this.#marks[slot] !== fixed;
   }
 
   /** As recvfrom; the length of the sender's address is in `sourceLength` then. */
@@ -61,6 +68,7 @@ export class DscpKeeper {
 
   /** The packet that was received last is about to leave by this slot's socket. */
   mark(slot: number, fd: number, v6: boolean): void {
+    if (this.#marks[slot] === fixed) return;
     const mark = this.#words[controlLengthAt >> 2] === 0 ? 0 : this.#bytes[valueAt]! & dscpBits;
     if (mark === this.#marks[slot]) return;
     this.#marks[slot] = mark;

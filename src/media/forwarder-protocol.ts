@@ -5,10 +5,13 @@ import type { IceCredentials } from './stun.ts';
 
 /** What the main thread tells the forwarder. All is by slot number; order counts. */
 export type Command =
-  /** `fd` is an open socket of this process, or -1 where the forwarder binds `address:port` itself. */
-  | readonly ['open', slot: number, fd: number, address: string, port: number]
+  /**
+   * `fd` is an open socket of this process, or -1 where the forwarder binds `address:port` itself. Packets leave it with
+   * `dscp`, or where that is 0 with what they came with.
+   */
+  | readonly ['open', slot: number, fd: number, address: string, port: number, dscp: number]
   /** The slot goes on with another socket, as in `open`; answered by `rebound`. */
-  | readonly ['rebind', slot: number, fd: number, address: string, port: number]
+  | readonly ['rebind', slot: number, fd: number, address: string, port: number, dscp: number]
   /** Packets that arrive at `slot` leave from `peer`; -1 for nowhere. */
   | readonly ['link', slot: number, peer: number]
   /** RTCP that arrives at `slot` beside RTP leaves from `peer`; -1 for where all else leaves (RFC 5761). */
@@ -63,8 +66,6 @@ export interface ForwarderData {
   /** koffi only: the epoll set to wait on and the eventfd that says that commands wait. */
   readonly epollFd: number;
   readonly wakeFd: number;
-  /** Packets leave with the DSCP that they came with. */
-  readonly keepsDscp: boolean;
   /** Where settled flows are forwarded by the kernel. */
   readonly kernel?: KernelData;
 }

@@ -48,6 +48,8 @@ const calmMs = 1000;
  */
 export class Forwarder {
   readonly kind: ForwarderKind;
+  /** What packets leave with of sockets that are opened from now on; 0 for what they came with. */
+  dscp = 0;
   readonly #source: SocketSource;
   readonly #clock: Clock;
   readonly #log: MediaLog;
@@ -106,14 +108,15 @@ export class Forwarder {
   open(address: string, port: number): number | string {
     const slot = this.#freeSlots.pop() ?? this.#sockets.length;
     if (slot >= maxSlots) return 'ENOBUFS';
-    const fd = this.#source.bind(address, port);
+    const { dscp } = this;
+    const fd = this.#source.bind(address, port, dscp);
     if (typeof fd === 'string') {
       if (slot < this.#sockets.length) this.#freeSlots.push(slot);
       return fd;
     }
     this.#table.clear(slot);
-    this.#sockets.open(slot, fd, address, port, latchBit.rtp);
-    this.#tell(['open', slot, fd, address, port]);
+    this.#sockets.open(slot, fd, address, port, dscp, latchBit.rtp);
+    this.#tell(['open', slot, fd, address, port, dscp]);
     return slot;
   }
 
@@ -124,7 +127,7 @@ export class Forwarder {
   rebind(slots: readonly number[], address: string, port: number, left: () => void): boolean {
     const fds: number[] = [];
     for (let n = 0; n < slots.length; n++) {
-      const fd = this.#source.bind(address, port + n);
+      const fd = this.#source.bind(address, port + n, this.#sockets.dscp(slots[n]!));
       if (typeof fd === 'string') {
         for (const bound of fds) if (bound >= 0) this.#source.close(bound);
         return false;
@@ -135,7 +138,7 @@ export class Forwarder {
     slots.forEach((slot, n) => {
       this.#former.push({ slot, fd: this.#sockets.fd(slot), left: () => --waiting === 0 && left() });
       this.#sockets.move(slot, fds[n]!, address);
-      this.#tell(['rebind', slot, fds[n]!, address, port + n]);
+      this.#tell(['rebind', slot, fds[n]!, address, port + n, this.#sockets.dscp(slot)]);
     });
     if (!this.#thread) this.#leaveFormer();
     return true;
@@ -412,8 +415,10 @@ export class Forwarder {
     });
     if (this.#ringTold) this.#tell(['ring', this.ring.memory]);
     const sockets = this.#sockets;
-    for (const slot of sockets.slots())
-      this.#tell(['open', slot, sockets.fd(slot), sockets.address(slot), sockets.port(slot)]);
+    for (const slot of sockets.slots()) {
+      const [fd, address, port] = [sockets.fd(slot), sockets.address(slot), sockets.port(slot)];
+      this.#tell(['open', slot, fd, address, port, sockets.dscp(slot)]);
+    }
     for (const slot of sockets.slots()) {
       const [rtp, aimed] = [sockets.has(slot, latchBit.rtp), sockets.has(slot, latchBit.aimed)];
       const [signalling, beside] = [sockets.signalling(slot), sockets.beside(slot)];

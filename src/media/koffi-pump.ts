@@ -81,8 +81,7 @@ export class KoffiPump implements Pump {
   readonly #tableAddress: number;
   /** Takes settled flows over; undefined where all is done here. */
   readonly #kernel: KernelFlows | undefined;
-  /** Undefined where all packets leave with one that was set. */
-  readonly #dscp: DscpKeeper | undefined;
+  readonly #dscp: DscpKeeper;
   /** A socket is being emptied before its packets are handed to the kernel. */
   #emptying = false;
   #stopped = false;
@@ -101,7 +100,7 @@ export class KoffiPump implements Pump {
     this.#arenaAddress = libc.addressOf(new Uint8Array(this.#arena.buffer));
     this.#tableAddress = libc.addressOf(new Uint8Array(data.memory));
     const [source, buffer] = [this.#arenaAddress + sourceAt, this.#arenaAddress + bufferAt];
-    this.#dscp = data.keepsDscp ? new DscpKeeper(libc, source, buffer, bufferBytes) : undefined;
+    this.#dscp = new DscpKeeper(libc, source, buffer, bufferBytes);
   }
 
   /** Waits and forwards until it is told to stop. The event loop of the thread does not turn meanwhile. */
@@ -164,7 +163,7 @@ export class KoffiPump implements Pump {
   #forward(slot: number, now: number): boolean {
     const libc = this.#libc;
     const arena = this.#arenaAddress;
-    const size = this.#receive(this.#fds[slot]!);
+    const size = this.#receive(slot);
     if (size < 0) return false;
     const at = this.#table.base(slot);
     if (size === 0) {
@@ -203,7 +202,7 @@ export class KoffiPump implements Pump {
     if (peer >= 0 && (this.#flags[peer]! & (latchBit.aimed | latchBit.muted)) === latchBit.aimed) {
       const target = this.#tableAddress + peer * slotBytes + remoteOffset;
       const length = this.#remoteLengths[peer]!;
-      this.#dscp?.mark(peer, this.#fds[peer]!, length > 16);
+      this.#dscp.mark(peer, this.#fds[peer]!, length > 16);
       if (libc.sendto(this.#fds[peer]!, arena + bufferAt, size, msgDontWait, target, length) >= 0) {
         if (paused) kernel?.resume(slot);
         else if (kernel?.carried[slot] === 0) this.#promote(kernel, slot, peer, now);
@@ -215,8 +214,10 @@ export class KoffiPump implements Pump {
     return true;
   }
 
-  #receive(fd: number): number {
-    if (this.#dscp) {
+  #receive(slot: number): number {
+    const fd = this.#fds[slot]!;
+    const peer = this.#rtcpPeers[slot]! >= 0 ? this.#rtcpPeers[slot]! : this.#peers[slot]!;
+    if (peer >= 0 && this.#dscp.keeps(peer)) {
       const size = this.#dscp.receive(fd, msgDontWait);
       this.#arenaWords[sourceLengthAt >> 2] = this.#dscp.sourceLength;
       return size;
@@ -355,7 +356,7 @@ export class KoffiPump implements Pump {
   run(command: Command): void {
     switch (command[0]) {
       case 'open': {
-        const [, slot, fd] = command;
+        const [, slot, fd, address, port, dscp] = command;
         this.#fds[slot] = fd;
         this.#peers[slot] = -1;
         this.#rtcpPeers[slot] = -1;
@@ -364,22 +365,22 @@ export class KoffiPump implements Pump {
         this.#expected.forget(slot);
         this.#statistics.set(slot, undefined);
         this.#ice.delete(slot);
-        this.#dscp?.opened(slot);
-        this.#kernel?.opened(slot, command[3], command[4]);
+        this.#dscp.opened(slot, dscp);
+        this.#kernel?.opened(slot, address, port, dscp);
         this.#guard.adopt(fd);
         if (this.#watch(epollCtlAdd, fd, slot) < 0) this.#report(['lost', slot, errorName(this.#libc)]);
         break;
       }
       case 'rebind': {
-        const [, slot, fd, address, port] = command;
+        const [, slot, fd, address, port, dscp] = command;
         // What came to the address of before.
         this.#drain(slot);
         this.#kernel?.withdrawAround(slot);
         this.#guard.open(slot);
         this.#watch(epollCtlDel, this.#fds[slot]!, slot);
         this.#fds[slot] = fd;
-        this.#dscp?.opened(slot);
-        this.#kernel?.opened(slot, address, port);
+        this.#dscp.opened(slot, dscp);
+        this.#kernel?.opened(slot, address, port, dscp);
         if (this.#watch(epollCtlAdd, fd, slot) < 0) this.#report(['lost', slot, errorName(this.#libc)]);
         this.#report(['rebound', slot]);
         break;

@@ -127,6 +127,8 @@ export interface RelaySettings {
   /** For streams that are opened from now on. */
   readonly portRange: PortRange;
   readonly silence: SilenceLimits;
+  /** For streams that are opened from now on: the DSCP that their packets leave with, 0 for what they came with. */
+  readonly dscp: number;
   /** The line o= of descriptions stays as it came. */
   readonly keepOrigin: boolean;
 }

@@ -81,15 +81,13 @@ const places: Readonly<Record<ForwarderKind, string>> = {
 };
 
 async function startForwarder(options: MediaRelayOptions): Promise<Forwarder> {
-  const { clock, log, forwarder: wanted = 'auto', dscp = 0 } = options;
+  const { clock, log, forwarder: wanted = 'auto' } = options;
   const problems: unknown[] = [];
   for (const kind of tries[wanted]) {
     let forwarder: Forwarder | undefined;
     try {
-      forwarder = new Forwarder(await openSource(kind, dscp), clock, log);
+      forwarder = new Forwarder(await openSource(kind), clock, log);
       await forwarder.start();
-      if (kind === 'dgram' && dscp !== 0)
-        log.warn('relayed packets leave with DSCP 0: node:dgram cannot set another');
       const why = problems.length > 0 ? `: ${problems.map(sentence).join('; ')}` : '';
       log.info(`${places[forwarder.kind]}${why}`);
       return forwarder;
@@ -106,11 +104,11 @@ async function startForwarder(options: MediaRelayOptions): Promise<Forwarder> {
 }
 
 /** What only some machines need is loaded only there. */
-async function openSource(kind: ForwarderKind, dscp: number): Promise<SocketSource> {
+async function openSource(kind: ForwarderKind): Promise<SocketSource> {
   if (kind === 'dgram') return probingSource;
-  if (kind === 'koffi') return systemCallSource(loadLibc(), dscp);
+  if (kind === 'koffi') return systemCallSource(loadLibc());
   const { kernelSource } = await import('./kernel/kernel-source.ts');
-  return kernelSource(loadLibc(), kind, dscp);
+  return kernelSource(loadLibc(), kind);
 }
 
 function sentence(error: unknown): string {
@@ -140,6 +138,7 @@ class ForwardingRelay implements MediaRelay {
     this.#forwarder = forwarder;
     this.#range = range;
     this.#options = options;
+    this.#mark(options.dscp ?? 0);
     this.#context = {
       forwarder,
       clock,
@@ -189,7 +188,7 @@ class ForwardingRelay implements MediaRelay {
     this.#protected = new Set(endpoints.map(nameOf));
   }
 
-  configure({ portRange, silence, keepOrigin }: RelaySettings): void {
+  configure({ portRange, silence, dscp, keepOrigin }: RelaySettings): void {
     const { from, to } = portRange;
     if (from !== this.#range.from || to !== this.#range.to) {
       // Made for its check alone: a wrong range changes nothing.
@@ -197,8 +196,16 @@ class ForwardingRelay implements MediaRelay {
       this.#range = portRange;
       this.#pools = new Map();
     }
+    this.#mark(dscp);
     this.#context.silence.setLimits(silence);
     this.#context.keepOrigin = keepOrigin;
+  }
+
+  #mark(dscp: number): void {
+    if (dscp === this.#forwarder.dscp) return;
+    this.#forwarder.dscp = dscp;
+    if (dscp !== 0 && this.#forwarder.kind === 'dgram')
+      this.#options.log.warn('relayed packets leave with DSCP 0: node:dgram cannot set another');
   }
 
   follow(places: ReadonlyMap<string, string>): void {

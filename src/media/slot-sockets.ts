@@ -9,6 +9,7 @@ export class SlotSockets {
   readonly #open: Uint8Array = new Uint8Array(maxSlots);
   readonly #fds: Int32Array = new Int32Array(maxSlots);
   readonly #ports: Uint16Array = new Uint16Array(maxSlots);
+  readonly #dscps: Uint8Array = new Uint8Array(maxSlots);
   /** Of `latchBit`: aimed, learning, muted, rtp, checked. */
   readonly #flags: Uint8Array = new Uint8Array(maxSlots);
   /** The slot of the RTP that this is the RTCP of. */
@@ -22,10 +23,11 @@ export class SlotSockets {
     return this.#addresses.length;
   }
 
-  open(slot: number, fd: number, address: string, port: number, flags: number): void {
+  open(slot: number, fd: number, address: string, port: number, dscp: number, flags: number): void {
     this.#open[slot] = 1;
     this.#fds[slot] = fd + 1;
     this.#ports[slot] = port;
+    this.#dscps[slot] = dscp;
     this.#flags[slot] = flags;
     this.#beside[slot] = 0;
     this.#addresses[slot] = address;
@@ -65,6 +67,11 @@ export class SlotSockets {
 
   port(slot: number): number {
     return this.#ports[slot]!;
+  }
+
+  /** What its packets leave with; 0 for what they came with. */
+  dscp(slot: number): number {
+    return this.#dscps[slot]!;
   }
 
   /** The same port of another address. */

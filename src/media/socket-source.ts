@@ -6,7 +6,7 @@ import { probe } from './probe-socket.ts';
 import { sockaddrBytes, writeSockaddr } from './sockaddr.ts';
 import { setTrafficClass, tellTrafficClass } from './traffic-class.ts';
 
-export type ForwarderDescriptors = Pick<ForwarderData, 'epollFd' | 'wakeFd' | 'keepsDscp' | 'kernel'>;
+export type ForwarderDescriptors = Pick<ForwarderData, 'epollFd' | 'wakeFd' | 'kernel'>;
 
 /**
  * Where the main thread gets UDP sockets for the forwarder. Binding is done here and at once, so that a port
@@ -15,8 +15,11 @@ export type ForwarderDescriptors = Pick<ForwarderData, 'epollFd' | 'wakeFd' | 'k
 export interface SocketSource {
   readonly kind: 'koffi' | 'dgram';
   readonly forwarder: ForwarderKind;
-  /** The descriptor of the bound socket (-1 where the forwarder has to bind it itself), or an error name. */
-  bind(address: string, port: number): number | string;
+  /**
+   * The descriptor of the bound socket (-1 where the forwarder has to bind it itself), or an error name. `dscp` is what
+   * its packets leave with; 0 for what they came with.
+   */
+  bind(address: string, port: number, dscp: number): number | string;
   close(fd: number): void;
   /** Descriptors for a forwarder that is about to start; those of the one before are closed. */
   attach(): ForwarderDescriptors;
@@ -31,7 +34,7 @@ export const probingSource: SocketSource = {
   forwarder: 'dgram',
   bind: (address, port) => probe(address, port) ?? -1,
   close: () => {},
-  attach: () => ({ epollFd: -1, wakeFd: -1, keepsDscp: false }),
+  attach: () => ({ epollFd: -1, wakeFd: -1 }),
   wake: () => {},
   detach: () => {},
 };
@@ -45,7 +48,7 @@ const afInet = 2;
 const afInet6 = 10;
 
 /** Sockets by system call. Their descriptors stay with the main thread; the forwarder only borrows them. */
-export function systemCallSource(libc: Libc, dscp = 0): SocketSource {
+export function systemCallSource(libc: Libc): SocketSource {
   const arena = new DataView(new ArrayBuffer(64));
   const address = libc.addressOf(new Uint8Array(arena.buffer));
   let epollFd = -1;
@@ -65,7 +68,7 @@ export function systemCallSource(libc: Libc, dscp = 0): SocketSource {
   return {
     kind: 'koffi',
     forwarder: 'koffi',
-    bind: (host, port) => {
+    bind: (host, port, dscp) => {
       const v6 = familyOf(host) === 'ipv6';
       const fd = libc.socket(v6 ? afInet6 : afInet, sockDgram | sockNonBlock | sockCloexec, 0);
       if (fd < 0) return failed(fd);
@@ -74,9 +77,10 @@ export function systemCallSource(libc: Libc, dscp = 0): SocketSource {
         arena.setInt32(sockaddrBytes, 1, true);
         if (libc.setsockopt(fd, ipprotoIpv6, ipv6V6only, address + sockaddrBytes, 4) < 0) return failed(fd);
       }
-      arena.setInt32(sockaddrBytes, dscp === 0 ? 1 : dscp << 2, true);
-      if (dscp === 0) tellTrafficClass(libc, fd, v6, address + sockaddrBytes);
-      else setTrafficClass(libc, fd, v6, address + sockaddrBytes);
+      arena.setInt32(sockaddrBytes, 1, true);
+      tellTrafficClass(libc, fd, v6, address + sockaddrBytes);
+      arena.setInt32(sockaddrBytes, dscp << 2, true);
+      if (dscp !== 0) setTrafficClass(libc, fd, v6, address + sockaddrBytes);
       const length = writeSockaddr(arena, 0, { address: host, port });
       return libc.bind(fd, address, length) < 0 ? failed(fd) : fd;
     },
@@ -88,7 +92,7 @@ export function systemCallSource(libc: Libc, dscp = 0): SocketSource {
       epollFd = libc.epollCreate(sockCloexec);
       wakeFd = libc.eventfd(0, sockNonBlock | sockCloexec);
       if (epollFd < 0 || wakeFd < 0) throw new Error(`epoll_create1 or eventfd: ${errorName(libc)}`);
-      return { epollFd, wakeFd, keepsDscp: dscp === 0 };
+      return { epollFd, wakeFd };
     },
     wake: () => {
       if (wakeFd >= 0) libc.eventfdWrite(wakeFd, 1);

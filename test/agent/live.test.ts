@@ -210,16 +210,17 @@ describe('the configuration', () => {
     const agent = await harness.start(cloud, '--config', 'c', '--listen', `udp:127.0.0.1:${port}`);
     assert.equal((await request('OPTIONS', 'one.example')).status, 200);
     assert.equal((await request('OPTIONS', 'a.example')).status, 200);
-    harness.file = 'domain: two.example\nlog-level: warn\ndscp: ef\n';
+    harness.file = 'domain: two.example\nlog-level: warn\ndscp: ef\nudp: dgram\n';
     await agent.reload();
     assert.equal(harness.log.level, 'warn');
     assert.equal((await request('OPTIONS', 'two.example')).status, 200);
     assert.equal((await request('OPTIONS', '203.0.113.5')).status, 200);
+    assert.equal(agent.configuration.dscp, 46);
     const gone = await request('OPTIONS', 'one.example');
     assert.equal(gone.status, 407, 'not ours any more: who wants to go there proves who he is');
     assert.deepEqual(
       harness.told(/a restart is needed/).map(({ details }) => details),
-      [{ options: ['dscp'] }],
+      [{ options: ['udp'] }],
     );
     harness.file = 'domain: three.example\nlog-level: loud\n';
     await agent.reload();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import type { ForwarderKind } from '../../src/media/media-contract.ts';
+import type { ForwarderKind, MediaRelay } from '../../src/media/media-contract.ts';
 import { writeSockaddr } from '../../src/media/sockaddr.ts';
 import { systemCallSource } from '../../src/media/socket-source.ts';
 import { IOVEC, loadLibc } from '../../src/net/libc.ts';
@@ -9,6 +9,12 @@ import { kinds, portsOf, relayAddress, relayFor, rtp, sdp } from './support.ts';
 const libc = loadLibc();
 const loopback = { v4: relayAddress, v6: '::1' } as const;
 const phones = { v4: '127.0.0.1', v6: '::1' } as const;
+/** Of a relay, without what it marks packets with. */
+const settings = {
+  portRange: { from: 10_000, to: 20_000 },
+  silence: { initialMs: 0, runningMs: 0, heldMs: 0 },
+  keepOrigin: false,
+};
 type Family = keyof typeof loopback;
 
 /** Level and name of the option that says what to send with. */
@@ -42,7 +48,7 @@ function setOption(fd: number, [level, name]: readonly [number, number], value: 
 function systemSocket(t: TestContext, family: Family): { fd: number; port: number } {
   const source = systemCallSource(libc);
   for (let port = 40_000 + (process.pid % 10_000); port < 60_000; port++) {
-    const fd = source.bind(phones[family], port);
+    const fd = source.bind(phones[family], port, 0);
     if (fd === 'EADDRINUSE') continue;
     assert.ok(typeof fd === 'number', String(fd));
     t.after(() => source.close(fd));
@@ -51,9 +57,19 @@ function systemSocket(t: TestContext, family: Family): { fd: number; port: numbe
   throw new Error('no port is free');
 }
 
-/** A call between two families; `tosOf` sends packets with these TOS and gives those that they arrive with. */
+/** A call between two families; sends packets with these TOS and gives those that they arrive with. */
 async function call(t: TestContext, forwarder: ForwarderKind, dscp: number, from: Family, to: Family) {
   const { relay } = await relayFor(t, { forwarder, dscp });
+  return callThrough(t, relay, from, to);
+}
+
+async function callThrough(
+  t: TestContext,
+  relay: MediaRelay,
+  from: Family,
+  to: Family,
+  between?: () => void,
+) {
   const [caller, callee] = [systemSocket(t, from), systemSocket(t, to)];
   const view = new DataView(new ArrayBuffer(256));
   const at = libc.addressOf(new Uint8Array(view.buffer));
@@ -65,6 +81,7 @@ async function call(t: TestContext, forwarder: ForwarderKind, dscp: number, from
   });
   const facing = [identity(from), identity(to)] as const;
   session.rewrite(sdp(phones[from], caller.port), 'offer', 'caller', '0', facing[0], facing[1]);
+  between?.();
   const answer = sdp(phones[to], callee.port);
   const [port] = portsOf(session.rewrite(answer, 'answer', 'callee', '0', facing[1], facing[0]));
   session.settle('0');
@@ -110,5 +127,35 @@ for (const kind of kinds.filter((each) => each !== 'dgram')) {
         assert.deepEqual(await through([0, 136, 184]), [184, 184, 184]);
       });
     }
+
+    it('another one counts for the calls that come; those that run keep theirs, also at another address', async (t) => {
+      const { relay } = await relayFor(t, { forwarder: kind });
+      const told = '203.0.113.5';
+      relay.follow(new Map([[told, relayAddress]]));
+      const kept = await callThrough(t, relay, 'v4', 'v4');
+      relay.configure({ ...settings, dscp: 46 });
+      const set = await callThrough(t, relay, 'v4', 'v4');
+      relay.configure({ ...settings, dscp: 10 });
+      const other = await callThrough(t, relay, 'v4', 'v4');
+      relay.configure({ ...settings, dscp: 0 });
+      const again = await callThrough(t, relay, 'v4', 'v4');
+      for (let round = 0; round < 2; round++) {
+        assert.deepEqual(await kept([184, 136, 0]), [184, 136, 0]);
+        assert.deepEqual(await set([0, 136]), [184, 184]);
+        assert.deepEqual(await other([0, 184]), [40, 40]);
+        assert.deepEqual(await again([136, 0]), [136, 0]);
+      }
+    });
+
+    it('one that is set or taken back between offer and answer counts for the sockets that are made after it', async (t) => {
+      const { relay } = await relayFor(t, { forwarder: kind });
+      // Packets leave by the socket that the callee faces, which is made for the offer.
+      const set = () => relay.configure({ ...settings, dscp: 46 });
+      const kept = await callThrough(t, relay, 'v4', 'v4', set);
+      assert.deepEqual(await kept([184, 0, 136]), [184, 0, 136]);
+      const takeBack = () => relay.configure({ ...settings, dscp: 0 });
+      const marked = await callThrough(t, relay, 'v4', 'v4', takeBack);
+      assert.deepEqual(await marked([0, 136]), [184, 184]);
+    });
   });
 }

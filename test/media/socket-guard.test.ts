@@ -28,7 +28,7 @@ async function guarded(t: TestContext, v6: boolean): Promise<Guarded> {
   const libc = loadLibc();
   const source = systemCallSource(libc);
   const address = v6 ? '::1' : relayAddress;
-  const fd = source.bind(address, 0);
+  const fd = source.bind(address, 0, 0);
   if (typeof fd === 'string') throw new Error(`no socket: ${fd}`);
   t.after(() => source.close(fd));
   const [friend, stranger] = v6

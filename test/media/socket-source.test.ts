@@ -22,8 +22,8 @@ describe('a media socket', () => {
   ] as const) {
     it(`at ${address} sends with the DSCP that was asked for`, () => {
       for (const dscp of [0, 46]) {
-        const source = systemCallSource(loadLibc(), dscp);
-        const fd = source.bind(address, 0);
+        const source = systemCallSource(loadLibc());
+        const fd = source.bind(address, 0, dscp);
         assert.equal(typeof fd, 'number');
         try {
           assert.equal(option(fd as number, level, name), dscp << 2);

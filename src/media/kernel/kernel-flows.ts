@@ -25,8 +25,6 @@ import { addressBytes } from './routes.ts';
 /** What the main thread opened for the forwarder: see kernel-source.ts. */
 export interface KernelData extends KernelLinksOptions {
   readonly mapFd: number;
-  /** What packets leave with; 0 for what they came with. */
-  readonly dscp: number;
   readonly routesFd: number;
   /** Readable when routes change. */
   readonly changesFd: number;
@@ -72,6 +70,8 @@ export class KernelFlows {
   readonly #remotes: Uint8Array;
   /** For each slot: the `sockaddr` that its socket is bound to. */
   readonly #locals: DataView = new DataView(new ArrayBuffer(maxSlots * sockaddrBytes));
+  /** For each slot: the DSCP that its packets leave with; 0 for what they came with. */
+  readonly #dscps: Uint8Array = new Uint8Array(maxSlots);
   /** For each slot that is carried: the key of its flow. */
   readonly #keys: Uint8Array = new Uint8Array(maxSlots * keyBytes);
   readonly #pathsIn: (FlowPath | undefined)[] = [];
@@ -102,8 +102,9 @@ export class KernelFlows {
     this.#takeOver();
   }
 
-  opened(slot: number, address: string, port: number): void {
+  opened(slot: number, address: string, port: number, dscp: number): void {
     writeSockaddr(this.#locals, slot * sockaddrBytes, { address, port });
+    this.#dscps[slot] = dscp;
     this.#notBefore[slot] = 0;
     this.#retries[slot] = 0;
   }
@@ -282,7 +283,7 @@ export class KernelFlows {
     put(flow, flowAt.sourceMac, route.sourceMac);
     flow.setUint16(flowAt.maxLength, route.mtu, true);
     flow.setUint8(flowAt.flags, flags);
-    flow.setUint8(flowAt.dscp, this.#data.dscp || dscpKept);
+    flow.setUint8(flowAt.dscp, this.#dscps[peer]! || dscpKept);
     const at = this.#table.base(slot);
     const { values } = this.#table;
     if ((flags & flowFlag.tracked) !== 0) handOverQuality(values, at, flow);

@@ -16,10 +16,10 @@ export type KernelForwarder = 'kernel' | 'kernel-xdp';
  * of this process: nothing is left of it when that ends, in whatever way. Throws BpfError, which says what is
  * missing. `kernel` takes TCX where the kernel has it and else XDP; `kernel-xdp` is XDP outside of drivers.
  */
-export function kernelSource(libc: Libc, forwarder: KernelForwarder, dscp: number): SocketSource {
+export function kernelSource(libc: Libc, forwarder: KernelForwarder): SocketSource {
   const loaded = load(libc, forwarder);
   const { hook, mapFd, programFd } = loaded;
-  const sockets = systemCallSource(libc, dscp);
+  const sockets = systemCallSource(libc);
   const memory = new SharedArrayBuffer(linkMemoryBytes);
   let netlink: number[] = [];
   const closeNetlink = (): void => {
@@ -36,7 +36,7 @@ export function kernelSource(libc: Libc, forwarder: KernelForwarder, dscp: numbe
       const changesFd = openNetlink(libc, hook === 'xdp' ? 'neighbours' : 'routes');
       netlink.push(changesFd);
       const genericOnly = forwarder === 'kernel-xdp';
-      const kernel = { hook, dscp, genericOnly, memory, mapFd, programFd, routesFd, changesFd };
+      const kernel = { hook, genericOnly, memory, mapFd, programFd, routesFd, changesFd };
       return { ...sockets.attach(), kernel };
     },
     detach: () => {
