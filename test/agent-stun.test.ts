@@ -251,6 +251,32 @@ describe('while it runs', () => {
     assert.ok(later.length >= 2 && later.every((asker) => asker.port === port));
   });
 
+  test('who has a name from the cloud does not wait for servers that are silent', async () => {
+    const both = (address: string): Topology => {
+      const [known] = topologyOf({ '127.0.0.3': address }).interfaces;
+      const [asked] = unknown('127.0.0.1').interfaces;
+      return {
+        ...topologyOf({}),
+        interfaces: [{ ...known!, addresses: [...asked!.addresses, ...known!.addresses] }],
+      };
+    };
+    cloud.discover = () => Promise.resolve(both('198.51.100.4'));
+    const agent = await start();
+    const own = `127.0.0.1 as ${PUBLIC}`;
+    assert.deepEqual(new Set(shown(agent)), new Set([own, '127.0.0.3 as 198.51.100.4']));
+    answer(mute);
+    cloud.changed(both('198.51.100.5'));
+    await questions(4);
+    assert.deepEqual(new Set(shown(agent)), new Set([own, '127.0.0.3 as 198.51.100.5']));
+    await clock.pass((ms) => ms === 3000);
+    await harness.logged(/^the cloud changed: listeners follow/);
+    const [told] = harness.told(/^the cloud changed: listeners follow/);
+    assert.deepEqual((told!.details as { readvertised: string[] }).readvertised, [
+      `udp:127.0.0.3:${port} as 198.51.100.5:${port}`,
+    ]);
+    assert.deepEqual(new Set(shown(agent)), new Set([own, '127.0.0.3 as 198.51.100.5']));
+  });
+
   test('two addresses behind one gateway are refused both', async () => {
     const agent = await start();
     cloud.changed(unknown('127.0.0.1', '127.0.0.3'));

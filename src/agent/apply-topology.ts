@@ -82,10 +82,27 @@ export async function applyTopology(
   identity.rename({ aliases, domains });
   stun.use(stunServers(configuration.stun));
   identify();
-  const { added } = diffListeners(running, plan.listeners);
-  const unnamed = unnamedListeners(added, told);
+  const { added, readvertised: renamed } = diffListeners(running, plan.listeners);
+  const isUnnamed = unnamedIn(told);
+  const unnamed = new Set(added.filter(isUnnamed));
+  // Who hangs on STUN keeps the name of before until it has answered; the others wait for nobody.
+  const known = renamed.filter(({ running: { bound }, advertised }) => !isUnnamed({ bound, advertised }));
   const early = added.filter((listener) => !unnamed.has(listener));
   const failures = await listeners.add(early, identify);
+  const tell = (): void => {
+    identify();
+    // No SDP makes the relay send to SIP, by whatever name.
+    relay?.protect(
+      [...listeners.listeners, ...listeners.retiring].flatMap(({ bound, advertised }) =>
+        advertised ? [bound, advertised] : [bound],
+      ),
+    );
+    relay?.follow(identity.places);
+  };
+  if (known.length > 0) {
+    listeners.readvertise({ readvertised: known });
+    tell();
+  }
   if (strict && failures[0]) throw failures[0].error;
   let late: readonly Listener[] = [];
   let topology = told;
@@ -104,19 +121,12 @@ export async function applyTopology(
   listeners.readvertise({ readvertised });
   const present = new Set(owned.map(normalizeHost));
   await listeners.retire(retired, (address) => present.has(address) || scopeOf(address) === 'loopback');
-  identify();
-  // No SDP makes the relay send to SIP, by whatever name.
-  relay?.protect(
-    [...listeners.listeners, ...listeners.retiring].flatMap(({ bound, advertised }) =>
-      advertised ? [bound, advertised] : [bound],
-    ),
-  );
-  relay?.follow(identity.places);
+  tell();
   const failed = new Set(failures.map(({ listener }) => listener));
   return {
     topology,
     added: [...early, ...late].filter((listener) => !failed.has(listener)).map(inWords),
-    readvertised: readvertised.map(({ running: listener }) => inWords(listener)),
+    readvertised: [...known, ...readvertised].map(({ running: listener }) => inWords(listener)),
     retired: retired.map(inWords),
     failures,
     warnings: plan.warnings,
@@ -125,11 +135,9 @@ export async function applyTopology(
 }
 
 /** Those for which nobody wrote a name, and of which the cloud cannot tell whether there is one. */
-function unnamedListeners(listeners: readonly Listener[], topology: Topology): Set<Listener> {
+function unnamedIn(topology: Topology): (listener: Pick<Listener, 'bound' | 'advertised'>) => boolean {
   const unknown = new Set(unknownAddresses(topology).map(normalizeHost));
-  return new Set(
-    listeners.filter(({ bound, advertised }) => advertised === undefined && unknown.has(bound.address)),
-  );
+  return ({ bound, advertised }) => advertised === undefined && unknown.has(bound.address);
 }
 
 function boundSockets(

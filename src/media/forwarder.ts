@@ -68,6 +68,7 @@ export class Forwarder {
   readonly #retired = { sockets: 0, packets: 0, bytes: 0, strangers: 0, undeliverable: 0, kernelPackets: 0 };
   /** In the order in which the thread was told. */
   readonly #former: Former[] = [];
+  readonly #whenLeft: (() => void)[] = [];
   readonly #tickets = new Map<number, () => void>();
   #lastTicket = 0;
   #thread: MediaThread | undefined;
@@ -152,6 +153,13 @@ export class Forwarder {
       if (fd >= 0) this.#source.close(fd);
       left();
     }
+    if (this.#former.length === 0) for (const resolve of this.#whenLeft.splice(0)) resolve();
+  }
+
+  /** Resolves when all ports are free that slots have left for others. */
+  left(): Promise<void> {
+    if (this.#former.length === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#whenLeft.push(resolve));
   }
 
   /** Packets that arrive at `slot` leave from `peer` from now on; from -1 they go nowhere. */

@@ -197,27 +197,23 @@ export class MediaLeg implements Learner, PortOwner {
     return [...this.#toldNames(), normalizeHost(pair.boundAddress)];
   }
 
-  /**
-   * Pairs whose address leads to another card now (`places`) go on there. Gives how many did, and how many could not:
-   * what is sent to these is lost.
-   */
-  follow(places: ReadonlyMap<string, string>): { moved: number; lost: number } {
-    const counts = { moved: 0, lost: 0 };
+  /** The pairs whose address leads to another card now (`places`), each with the address where it is to go on. */
+  *misplaced(places: ReadonlyMap<string, string>): Iterable<[pair: PortPair, place: string]> {
     for (const pair of [...this.pairs, ...this.offered]) {
       const place = pair?.told === undefined ? undefined : places.get(pair.told);
-      if (!pair || place === undefined || place === pair.boundAddress) continue;
-      const before = pair.boundAddress;
-      if (!pair.moveTo(place)) {
-        counts.lost++;
-        continue;
-      }
-      counts.moved++;
-      const { ownPorts } = this.#context;
-      ownPorts.remove(normalizeHost(before), pair.port, this);
-      ownPorts.add(normalizeHost(place), pair.port, this);
-      for (const other of this.links ?? none) other.#repoint(before, pair);
+      if (pair && place !== undefined && place !== pair.boundAddress) yield [pair, place];
     }
-    return counts;
+  }
+
+  /** The pair goes on at the same ports of another address. False where they are not free there. */
+  move(pair: PortPair, place: string): boolean {
+    const before = pair.boundAddress;
+    if (!pair.moveTo(place)) return false;
+    const { ownPorts } = this.#context;
+    ownPorts.remove(normalizeHost(before), pair.port, this);
+    ownPorts.add(normalizeHost(place), pair.port, this);
+    for (const other of this.links ?? none) other.#repoint(before, pair);
+    return true;
   }
 
   /** The pair of another call that this leg sends to has moved. */

@@ -17,6 +17,7 @@ import type {
 import { MediaError } from './media-error.ts';
 import type { MediaLeg } from './media-leg.ts';
 import type { MediaLog } from './media-log.ts';
+import { Moves } from './moves.ts';
 import { OwnPorts } from './own-ports.ts';
 import { PortPool, type PortRange } from './port-pool.ts';
 import { RelayedSession, type SessionContext } from './relayed-session.ts';
@@ -126,6 +127,8 @@ class ForwardingRelay implements MediaRelay {
   readonly #taps = new Set<CallTap>();
   /** What it followed last. */
   #places = '';
+  /** What is under way of that. */
+  #moving: Promise<void> | undefined;
   #range: PortRange;
   /** By bound address. What was taken from one goes back there, also once another range counts. */
   #pools = new Map<string, PortPool>();
@@ -213,24 +216,20 @@ class ForwardingRelay implements MediaRelay {
     const text = JSON.stringify([...now].sort());
     if (text === this.#places) return;
     this.#places = text;
-    const { log } = this.#options;
-    let [calls, moved] = [0, 0];
-    const lost: string[] = [];
-    for (const session of this.#sessions) {
-      const counts = session.follow(now);
-      if (counts.moved > 0) calls++;
-      moved += counts.moved;
-      if (counts.lost > 0) lost.push(session.id);
-    }
-    this.#forwarder.deliver();
-    if (moved > 0)
-      log.info('media ports followed a public address to another card', { calls, ports: moved * 2 });
-    if (lost.length === 0) return;
-    const details = { calls: lost.length, callIds: lost.slice(0, shownLost) };
-    log.warn(
-      'a public address moved to where the ports of some calls are taken: what is sent to them there is lost until a re-INVITE tells others',
-      details,
-    );
+    // What is under way is ended first: it may have pairs that stand aside.
+    const moving = this.#moving !== undefined ? this.#moving.then(() => this.#move(now)) : this.#move(now);
+    this.#moving = moving;
+    void moving?.then(() => {
+      if (this.#moving === moving) this.#moving = undefined;
+    });
+  }
+
+  #move(places: ReadonlyMap<string, string>): Promise<void> | undefined {
+    const moves = new Moves(this.#forwarder, this.#options.log);
+    for (const session of this.#sessions)
+      for (const leg of session.legs())
+        for (const [pair, place] of leg.misplaced(places)) moves.add(session.id, leg, pair, place);
+    return moves.begin() ? moves.end() : undefined;
   }
 
   get stats(): MediaStats {
@@ -267,8 +266,9 @@ class ForwardingRelay implements MediaRelay {
     return this.#forwarder.crash();
   }
 
-  flush(): Promise<void> {
-    return this.#forwarder.flush();
+  async flush(): Promise<void> {
+    while (this.#moving !== undefined) await this.#moving;
+    await this.#forwarder.flush();
   }
 
   close(): Promise<void> {
@@ -286,9 +286,6 @@ class ForwardingRelay implements MediaRelay {
     await this.#tapThread?.stop();
   }
 }
-
-/** Calls that a log line names. */
-const shownLost = 10;
 
 function nameOf({ address, port }: Endpoint): string {
   return `${normalizeHost(address)} ${port}`;

@@ -70,6 +70,10 @@ export class PortPair {
     );
   }
 
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   get boundAddress(): string {
     return this.#boundAddress;
   }

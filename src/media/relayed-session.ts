@@ -172,17 +172,6 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
     this.#showStreams();
   }
 
-  /** See `MediaRelay.follow`. */
-  follow(places: ReadonlyMap<string, string>): { moved: number; lost: number } {
-    const counts = { moved: 0, lost: 0 };
-    for (const leg of this.legs()) {
-      const { moved, lost } = leg.follow(places);
-      counts.moved += moved;
-      counts.lost += lost;
-    }
-    return counts;
-  }
-
   attach(tap: MediaTap): void {
     this.#tap = tap as CallTap;
     this.#showStreams();

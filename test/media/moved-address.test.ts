@@ -170,6 +170,100 @@ for (const forwarder of kinds) {
       assert.equal(relay.stats.portsInUse, 0);
     });
 
+    it('two cards change places, or one address follows the other, and every call has the port of another', async (t) => {
+      // Two pairs on each card: each number is taken on all of them.
+      const { relay, told } = await build(t, { forwarder, portRange: { from: 20_000, to: 20_003 } });
+      const third = relayAddress.replace(/1$/, '3');
+      const cards = [
+        ['203.0.113.5', first],
+        ['203.0.113.6', second],
+        ['203.0.113.7', third],
+      ] as const;
+      relay.follow(new Map(cards));
+      const calls = await Promise.all(
+        cards.map(async ([advertisedAddress, boundAddress]) => {
+          const [caller, callee] = await Promise.all([Phone.open(t), Phone.open(t)]);
+          const session = relay.createSession(advertisedAddress, nobody);
+          const card = { boundAddress, advertisedAddress };
+          const text = session.rewrite(sdp('127.0.0.1', caller.port), 'offer', 'caller', 'b', card, card);
+          const toCaller = portsOf(answer(session, callee, [card, card]))[0]!;
+          return { session, caller, callee, toCallee: portsOf(text)[0]!, toCaller, told: advertisedAddress };
+        }),
+      );
+      const talkAt = async (places: readonly (readonly [string, string])[]): Promise<void> => {
+        for (const { session, caller, callee, toCallee, toCaller, told: name } of calls) {
+          const place = new Map(places).get(name)!;
+          await passes(relay, caller, toCaller, callee, place);
+          await passes(relay, callee, toCallee, caller, place);
+          assert.deepEqual(
+            session.snapshot().map(({ bound }) => bound.address),
+            [place, place],
+          );
+        }
+      };
+      await talkAt(cards);
+      const [[one], [two], [three]] = cards;
+      for (const places of [
+        // A swap, a ring of three, and back, all on each other's heels.
+        [
+          [one, second],
+          [two, first],
+          [three, third],
+        ],
+        [
+          [one, third],
+          [two, second],
+          [three, first],
+        ],
+        [
+          [one, second],
+          [two, third],
+          [three, first],
+        ],
+      ] as const) {
+        relay.follow(new Map(places));
+        await talkAt(places);
+      }
+      relay.follow(new Map(cards));
+      const back = [
+        [one, third],
+        [two, first],
+        [three, second],
+      ] as const;
+      relay.follow(new Map(back));
+      await talkAt(back);
+      // A chain: the last one goes to a card where nobody is.
+      const fourth = relayAddress.replace(/1$/, '4');
+      const chain = [
+        [one, fourth],
+        [two, second],
+        [three, third],
+      ] as const;
+      relay.follow(new Map(chain));
+      await talkAt(chain);
+      assert.deepEqual(told(/lost/), []);
+      for (const { session } of calls) session.close();
+      await relay.flush();
+      assert.equal(relay.stats.portsInUse, 0);
+      for (const address of [first, second, third, fourth, '127.0.0.1'])
+        for (const port of [20_000, 20_001, 20_002, 20_003]) await Phone.open(t, address, port);
+    });
+
+    it('whose place is taken by a stranger while others change theirs stays where it is', async (t) => {
+      const { relay, told } = await build(t, { forwarder, portRange: { from: 20_000, to: 20_003 } });
+      relay.follow(new Map([[known, first]]));
+      const [caller, callee] = await Promise.all([Phone.open(t), Phone.open(t)]);
+      const session = relay.createSession('stays', nobody);
+      const toCallee = offer(session, caller);
+      const toCaller = portsOf(answer(session, callee))[0]!;
+      await Promise.all([toCaller, toCallee].map((port) => Phone.open(t, second, port)));
+      relay.follow(new Map([[known, second]]));
+      await relay.flush();
+      assert.equal(told(/lost until a re-INVITE/).length, 1);
+      await passes(relay, caller, toCaller, callee, first);
+      session.close();
+    });
+
     it('two calls that meet here still do, when one of them moves', async (t) => {
       const { relay } = await build(t, { forwarder });
       const [caller, callee] = await Promise.all([Phone.open(t), Phone.open(t)]);
