@@ -22,6 +22,7 @@ import { OwnPorts } from './own-ports.ts';
 import { PortPool, type PortRange } from './port-pool.ts';
 import { RelayedSession, type SessionContext } from './relayed-session.ts';
 import { type SilenceLimits, SilenceWatch } from './silence-watch.ts';
+import { maxSlots } from './slot-table.ts';
 import { probingSource, type SocketSource, systemCallSource } from './socket-source.ts';
 import { CallTap } from './tap/call-tap.ts';
 import { TapThread } from './tap/tap-thread.ts';
@@ -91,6 +92,8 @@ async function startForwarder(options: MediaRelayOptions): Promise<Forwarder> {
       await forwarder.start();
       const why = problems.length > 0 ? `: ${problems.map(sentence).join('; ')}` : '';
       log.info(`${places[forwarder.kind]}${why}`);
+      // Calls are not to wait for it one by one, while the table grows.
+      if (forwarder.kind !== 'dgram') void loadLibc().makeRoom(maxSlots);
       return forwarder;
     } catch (error) {
       await forwarder?.stop();

@@ -54,6 +54,13 @@ export interface Libc {
   poll(descriptors: number, count: number, timeoutMs: number): number;
   /** bpf(2). */
   bpf(command: number, attributes: number, size: number): number;
+  /**
+   * Has the kernel make room in the process's table of descriptors for numbers below `count`, or as many powers of two
+   * of it as the limit of open files allows. It doubles the table when it is full, and waits each time, in a process
+   * with several threads, until no processor reads the old one (RCU): 10 ms at best, a second on a busy machine, in
+   * which the thread that opens a socket stands still. Done by another thread, which alone waits.
+   */
+  makeRoom(count: number): Promise<void>;
   /** The errno that the last call on this thread left, as in `os.constants.errno`. */
   errno(): number;
   /**
@@ -101,6 +108,9 @@ export const EPOLL_EVENT: { readonly size: number; readonly events: number; read
 
 /** Its number among the system calls. */
 const SYS_BPF = process.arch === 'x64' ? 321 : 280;
+
+/** A table of as many descriptors is full soon enough. */
+const leastRoom = 512;
 
 /** sizeof(struct mmsghdr) and where its members lie, on 64-bit Linux. */
 export const MMSGHDR = { size: 64, name: 0, nameLength: 8, iov: 16, iovLength: 24, length: 56 } as const;
@@ -173,12 +183,22 @@ function bindings(koffi: typeof Koffi): Libc {
     epollWait: call('epoll_wait', 'int', 'pointer', 'int', 'int'),
     usleep: call('usleep', 'int'),
     poll: call('poll', 'pointer', 'size', 'int'),
-  } as Omit<Libc, 'errno' | 'addressOf' | 'watch' | 'bpf'>;
+  } as Omit<Libc, 'errno' | 'addressOf' | 'watch' | 'bpf' | 'makeRoom'>;
+  const dup3 = libc.func('dup3', 'int', ['int', 'int', 'int']);
   // libc has no function for bpf(2). The arguments of a variadic call travel as those of any other here.
   const syscall = call('syscall', 'size', 'int', 'pointer', 'size') as (...args: number[]) => number;
   return {
     ...functions,
     bpf: (command, attributes, size) => syscall(SYS_BPF, command, attributes, size),
+    makeRoom: async (count) => {
+      // There is no descriptor -1 to be duplicated: the kernel finds that out when it has made room for the new one,
+      // unless that is above the limit. Nothing is opened or replaced.
+      for (let room = count; room >= leastRoom; room >>= 1) {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        dup3.async(-1, room - 1, 0, () => resolve());
+        await promise;
+      }
+    },
     errno: () => koffi.errno(),
     addressOf: (bytes) => Number(koffi.address(bytes)),
     watch: (fd, handler) => {

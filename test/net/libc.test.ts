@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { test } from 'node:test';
 import {
@@ -146,4 +148,26 @@ test('the port stands in network order in the first word', () => {
     assert.equal(portOf(familyAndPort('ipv4', port)), port);
     assert.equal(portOf(familyAndPort('ipv6', port)), port);
   }
+});
+
+/** How many descriptors the kernel's table for this process has room for. */
+const room = (): number => Number(/^FDSize:\s*(\d+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))![1]);
+
+test('room is made for descriptors, and none of them is opened', async () => {
+  const open = readdirSync('/proc/self/fd');
+  assert.ok(room() < 4096);
+  await libc.makeRoom(4096);
+  assert.equal(room(), 4096);
+  assert.deepEqual(readdirSync('/proc/self/fd'), open);
+});
+
+test('room is made for as many as the limit of open files allows', () => {
+  const script = `
+    import { readFileSync } from 'node:fs';
+    import { loadLibc } from ${JSON.stringify(import.meta.resolve('../../src/net/libc.ts'))};
+    await loadLibc().makeRoom(32_768);
+    console.log(/^FDSize:.*$/m.exec(readFileSync('/proc/self/status', 'latin1'))[0]);`;
+  const node = [process.execPath, '--input-type=module', '-e', script];
+  const said = execFileSync('sh', ['-c', 'ulimit -n 1500 && exec "$@"', 'sh', ...node], { encoding: 'utf8' });
+  assert.match(said, /^FDSize:\s*1024$/m);
 });
