@@ -214,12 +214,12 @@ describe('the cloud changes while the agent runs', needsRoot, () => {
       });
       const bob = await office.phone('home-phone', { user: 'bob', toneHz: 880 });
       await call(bob, alice, 'sip:alice@203.0.113.5');
-      await writeFile(file, 'domain: file.example\nrealm: other\n');
+      await writeFile(file, 'domain: file.example\nrealm: other\nudp: dgram\n');
       cloudsip.program.signal('SIGHUP');
       const followed = await cloudsip.logged('listeners follow the configuration');
-      assert.deepEqual(followed['options'], ['domain', 'drain-timeout']);
+      assert.deepEqual(followed['options'], ['domain', 'realm', 'drain-timeout']);
       const restart = cloudsip.log.find(({ msg }) => msg.startsWith('these options were changed: a restart'));
-      assert.deepEqual(restart?.['options'], ['realm']);
+      assert.deepEqual(restart?.['options'], ['udp']);
       await talk(alice, bob);
       await hangUp(bob, alice);
       assert.equal(warnings().length, 1);
