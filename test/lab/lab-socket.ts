@@ -56,12 +56,17 @@ export class LabSocket implements AsyncDisposable {
     });
   }
 
+  /** Hands over every datagram from now on, until it is closed. */
+  each(take: (datagram: Datagram) => void): void {
+    this.#waiting.push((datagram) => {
+      this.each(take);
+      take(datagram);
+    });
+  }
+
   /** Sends every datagram back to where it came from, until it is closed. */
   echo(): void {
-    this.#waiting.push((datagram) => {
-      this.echo();
-      this.#socket.send(datagram.bytes, datagram.source.port, datagram.source.address, () => {});
-    });
+    this.each(({ bytes, source }) => this.#socket.send(bytes, source.port, source.address, () => {}));
   }
 
   async close(): Promise<void> {

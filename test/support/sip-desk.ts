@@ -23,6 +23,8 @@ export interface DeskCall {
   readonly sdp: string;
   /** Sends BYE; resolves when it is answered. */
   bye(): Promise<void>;
+  /** Offers anew inside the call; gives the description of the answer. */
+  reinvite(sdp: string): Promise<string>;
 }
 
 /** A small SIP user agent over UDP that carries the session descriptions of something that speaks no SIP. */
@@ -108,7 +110,14 @@ export class SipDesk implements AsyncDisposable {
       const answer = await this.#final('BYE');
       if (!answer.startsWith('SIP/2.0 200 ')) throw new ProgramError(`BYE was refused:\n${answer}`);
     };
-    return { sdp, bye };
+    const reinvite = async (offer: string): Promise<string> => {
+      await this.#send(this.#request('INVITE', dialog, ++this.#cseq, [], offer));
+      const answer = await this.#final('INVITE');
+      if (!answer.startsWith('SIP/2.0 200 ')) throw new ProgramError(`a re-INVITE was refused:\n${answer}`);
+      await this.#send(this.#request('ACK', dialog, this.#cseq));
+      return bodyOf(answer);
+    };
+    return { sdp, bye, reinvite };
   }
 
   #contact(): string {

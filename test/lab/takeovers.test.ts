@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import type { ForwarderKind } from '../../src/media/media-contract.ts';
+import { addressesOf, portsOf, sdp } from '../media/support.ts';
+import { NumberedStream } from '../support/numbered-stream.ts';
+import { needsRoot } from '../support/privileged.ts';
+import { type DeskCall, SipDesk } from '../support/sip-desk.ts';
+import type { LabSocket } from './lab-socket.ts';
+import { Office, publicAddress } from './office.ts';
+
+const kinds: readonly ForwarderKind[] = ['kernel', 'kernel-xdp', 'koffi', 'dgram'];
+/** Ten times as dense as telephony. */
+const intervalMs = 2;
+/** LAB_ROUNDS=100 for longer. */
+const rounds = Number(process.env['LAB_ROUNDS'] ?? 10);
+
+interface EndStream {
+  readonly packets: number;
+  readonly inKernel?: number;
+  readonly lost: number;
+  readonly strangers: number;
+}
+
+/** One side of the call: two ports to choose from, and what it says and sends. */
+class Party {
+  readonly desk: SipDesk;
+  readonly sockets: readonly LabSocket[];
+  readonly stream: NumberedStream;
+  call: DeskCall | undefined;
+  #chosen = 0;
+  #version = 0;
+
+  private constructor(desk: SipDesk, sockets: readonly LabSocket[], ssrc: number) {
+    this.desk = desk;
+    this.sockets = sockets;
+    this.stream = new NumberedStream(ssrc, sockets[0]!, intervalMs);
+  }
+
+  static async open(office: Office, user: string, hostName: string, ssrc: number): Promise<Party> {
+    const host = office.lab.host(hostName);
+    const desk = await SipDesk.open(host, await office.account(user), publicAddress);
+    await desk.register();
+    return new Party(desk, [await host.openUdp(), await host.openUdp()], ssrc);
+  }
+
+  get socket(): LabSocket {
+    return this.sockets[this.#chosen]!;
+  }
+
+  move(): void {
+    this.#chosen = 1 - this.#chosen;
+  }
+
+  /** Another codec is named each time, which the relay has to believe: a flow of the kernel is withdrawn. */
+  describe(address: string = this.socket.address, direction = 'sendrecv'): string {
+    const other = `rtpmap:96 opus/${++this.#version % 2 === 0 ? 48_000 : 16_000}`;
+    return sdp(address, { port: this.socket.port, attributes: [other, direction] });
+  }
+
+  /** Sends from its present port to where that description says. */
+  talk(description: string): void {
+    const [address, port] = [addressesOf(description)[0]!, portsOf(description)[0]!];
+    this.stream.start(this.socket, { address, port });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.stream.stop();
+    for (const socket of this.sockets) await socket.close();
+    await this.desk[Symbol.asyncDispose]();
+  }
+}
+
+/** What one side offers inside the call and the other answers; each ends as it began, both talking. */
+const changes: Readonly<Record<string, (one: Party, other: Party) => Promise<void>>> = {
+  codec: (one, other) => offer(one, one.describe(), other, () => other.describe()),
+  hold: async (one, other) => {
+    await offer(one, one.describe(undefined, 'sendonly'), other, () => {
+      other.stream.stop();
+      return other.describe(undefined, 'recvonly');
+    });
+    await one.stream.more(4);
+    await offer(one, one.describe(), other, () => other.describe());
+    other.stream.start();
+  },
+  'hold of old': async (one, other) => {
+    // Who names 0.0.0.0 wants nothing, nor what is on its way (RFC 3264 8.4).
+    await other.stream.pause();
+    await offer(one, one.describe('0.0.0.0', 'sendonly'), other, () => other.describe(undefined, 'recvonly'));
+    await one.stream.more(4);
+    await offer(one, one.describe(), other, () => other.describe());
+    other.stream.start();
+  },
+  'other port': async (one, other) => {
+    one.move();
+    await offer(one, one.describe(), other, () => other.describe());
+    one.stream.start(one.socket);
+  },
+};
+
+async function offer(one: Party, description: string, other: Party, answer: () => string): Promise<void> {
+  const answered = other.desk.answer(async () => answer());
+  await one.call!.reinvite(description);
+  await answered;
+}
+
+for (const kind of kinds) {
+  describe(`calls that are described anew all the time, with media by ${kind}`, needsRoot, () => {
+    /** A call in which packets go both ways while it is changed again and again; `meanwhile` gives what ends it. */
+    async function changed(
+      t: TestContext,
+      meanwhile?: (office: Office) => Promise<() => Promise<unknown>>,
+    ): Promise<readonly EndStream[]> {
+      await using office = await Office.open({ args: ['--media', kind] });
+      await using alice = await Party.open(office, 'alice', 'alice-host', 1);
+      await using bob = await Party.open(office, 'bob', 'bob-host', 2);
+      for (const socket of alice.sockets) bob.stream.arrivesAt(socket);
+      for (const socket of bob.sockets) alice.stream.arrivesAt(socket);
+      const answered = bob.desk.answer(async () => bob.describe());
+      alice.call = await alice.desk.invite(bob.desk.uri, alice.describe());
+      bob.call = await answered;
+      alice.talk(alice.call.sdp);
+      bob.talk(bob.call.sdp);
+      await Promise.all([alice.stream.more(10), bob.stream.more(10)]);
+      const calmDown = await meanwhile?.(office);
+      for (let round = 0; round < rounds; round++) {
+        for (const [name, change] of Object.entries(changes)) {
+          for (const [one, other] of [
+            [alice, bob],
+            [bob, alice],
+          ] as const) {
+            alice.stream.scene = bob.stream.scene = `${name}, round ${round}`;
+            await change(one, other);
+            await Promise.all([alice.stream.more(8), bob.stream.more(8)]);
+          }
+        }
+      }
+      await calmDown?.();
+      const fates = [await alice.stream.end(), await bob.stream.end()];
+      const from = office.cloudsip.program.lines.length;
+      await Promise.all([alice.call.bye(), bob.desk.ended()]);
+      const { streams } = await office.cloudsip.logged('the media of a call ended', { from });
+      const numbers = fates.map(({ sent, overtaken }) => `${sent} sent, ${overtaken.length} overtaken`);
+      t.diagnostic(numbers.join('; '));
+      for (const { lost, doubled } of fates) assert.deepEqual({ lost, doubled }, { lost: [], doubled: [] });
+      return streams as EndStream[];
+    }
+    const judge = (streams: readonly EndStream[]): void => {
+      assert.equal(streams.length, 2);
+      for (const { lost, strangers, inKernel = 0 } of streams) {
+        assert.deepEqual([lost, strangers], [0, 0]);
+        assert.equal(inKernel > 0, kind.startsWith('kernel'));
+      }
+    };
+
+    test('no packet is lost or doubled, nor is said to be', async (t) => {
+      judge(await changed(t));
+    });
+
+    test('nor while others want the processors', async (t) => {
+      judge(
+        await changed(t, async (office) => {
+          const busy = Array.from({ length: 3 }, () =>
+            office.lab.host('vm').spawn('sh', ['-c', 'while :; do :; done']),
+          );
+          return () => Promise.all(busy.map((program) => program.stop('SIGKILL')));
+        }),
+      );
+    });
+
+    test('nor while the neighbours’ addresses are forgotten', async (t) => {
+      judge(
+        await changed(t, async (office) => {
+          const vm = office.lab.host('vm');
+          const settings = ['ens5', 'ens6'].map(
+            (name) => `net.ipv4.neigh.${name}.base_reachable_time_ms=100`,
+          );
+          await vm.run('sysctl', ['-qw', ...settings]);
+          const flush = vm.spawn('sh', ['-c', 'while ip neigh flush all && sleep 0.1; do :; done']);
+          return () => flush.stop('SIGKILL');
+        }),
+      );
+    });
+  });
+}
