@@ -2,7 +2,7 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { receiveMessageOnPort } from 'node:worker_threads';
 import { type Endpoint, familyOf, normalizeHost } from '../net/address.ts';
 import type { Command, ForwarderData, Pump, Report } from './forwarder-protocol.ts';
-import { isRtcp, latchBit, mayLearn, reaimed } from './latch.ts';
+import { isRtcp, latchBit, mayComeAside, mayLearn, reaimed } from './latch.ts';
 import { lookupNothing } from './probe-socket.ts';
 import { RtpStatistics } from './rtp-statistics.ts';
 import { counter, remoteOffset, SlotTable, slotBytes } from './slot-table.ts';
@@ -118,6 +118,12 @@ export class DgramPump implements Pump {
         channel.flags = command[3] ? channel.flags | latchBit.checked : channel.flags & ~latchBit.checked;
         break;
       }
+      case 'moving': {
+        const channel = this.#channels.get(command[1]);
+        if (!channel) break;
+        channel.flags = command[2] ? channel.flags | latchBit.moving : channel.flags & ~latchBit.moving;
+        break;
+      }
       case 'mute': {
         const channel = this.#channels.get(command[1]);
         if (!channel) break;
@@ -222,11 +228,12 @@ export class DgramPump implements Pump {
     }
     const { remote } = channel;
     if (remote?.port !== source.port || remote.address !== source.address) {
-      if (!mayLearn(channel.flags, packet[0]!) || !betters(channel, source)) {
+      if (mayLearn(channel.flags, packet[0]!) && betters(channel, source)) {
+        this.#point(channel, { address: source.address, port: source.port });
+      } else if (!mayComeAside(channel.flags, packet[0]!) || remote?.address !== source.address) {
         values[at + counter.strangers]!++;
         return;
       }
-      this.#point(channel, { address: source.address, port: source.port });
     } else if (channel.rank === 0) betters(channel, source);
     channel.flags |= latchBit.latched;
     values[at + counter.packets]!++;

@@ -34,6 +34,8 @@ export type Command =
     ]
   /** The side's SIP comes from elsewhere now, and its SDP is as before. Opens the learning window. */
   | readonly ['expect', slot: number, signalling: string]
+  /** An offer inside the call is open, or is not any more: another port of the remote's address is heard meanwhile. */
+  | readonly ['moving', slot: number, moving: boolean]
   | readonly ['mute', slot: number, muted: boolean]
   /** Where packets are copied to that somebody wants to see; told before the first of these. */
   | readonly ['ring', memory: SharedArrayBuffer]

@@ -221,6 +221,13 @@ export class Forwarder {
     this.#tell(['expect', slot, signalling]);
   }
 
+  /** The peer may be about to send from another port of its address, or is not any more. */
+  expectMove(slot: number, moving: boolean): void {
+    if (this.#sockets.has(slot, latchBit.moving) === moving) return;
+    this.#sockets.mark(slot, latchBit.moving, moving);
+    this.#tell(['moving', slot, moving]);
+  }
+
   /** Nothing is sent to the remote while it is muted. */
   mute(slot: number, muted: boolean): void {
     if (this.#sockets.has(slot, latchBit.muted) === muted) return;
@@ -438,6 +445,7 @@ export class Forwarder {
       else if (aimed) this.#tell(['aim', slot, '', 0, rtp, signalling, beside]);
       if (!sockets.has(slot, latchBit.learning)) this.#tell(['seal', slot]);
       if (sockets.has(slot, latchBit.muted)) this.#tell(['mute', slot, true]);
+      if (sockets.has(slot, latchBit.moving)) this.#tell(['moving', slot, true]);
       if (kinds) this.#tell(['kinds', slot, kinds]);
       if (ice) this.#tell(['ice', slot, ice, sockets.has(slot, latchBit.checked)]);
       if (tapped) this.#tell(['tap', slot, tapped]);

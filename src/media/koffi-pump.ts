@@ -5,7 +5,7 @@ import { ExpectedSources } from './expected-sources.ts';
 import type { Command, ForwarderData, Pump, Report } from './forwarder-protocol.ts';
 import { flowFlag } from './kernel/flow-layout.ts';
 import type { KernelFlows } from './kernel/kernel-flows.ts';
-import { isRtcp, latchBit, mayLearn, reaimed } from './latch.ts';
+import { isRtcp, latchBit, mayComeAside, mayLearn, reaimed } from './latch.ts';
 import { RtpStatistics } from './rtp-statistics.ts';
 import { counter, maxSlots, remoteOffset, type SlotTable, slotBytes } from './slot-table.ts';
 import { eraseSockaddr, readSockaddr, sockaddrBytes, writeSockaddr } from './sockaddr.ts';
@@ -69,7 +69,7 @@ export class KoffiPump implements Pump {
   readonly #tap: PacketTap;
   readonly #guard: SocketGuard;
   readonly #arenaBytes: Uint8Array;
-  readonly #flags: Uint8Array = new Uint8Array(maxSlots);
+  readonly #flags: Uint16Array = new Uint16Array(maxSlots);
   readonly #expected = new ExpectedSources();
   /** How well the best source of this window fitted; 0 before the first. */
   readonly #ranks: Uint8Array = new Uint8Array(maxSlots);
@@ -175,11 +175,12 @@ export class KoffiPump implements Pump {
       return true;
     }
     if (!this.#fromRemote(slot)) {
-      if (!mayLearn(this.#flags[slot]!, this.#packet[0]!) || !this.#takesOver(slot)) {
+      const [flags, first] = [this.#flags[slot]!, this.#packet[0]!];
+      if (mayLearn(flags, first) && this.#takesOver(slot)) this.#learn(slot, now);
+      else if (!mayComeAside(flags, first) || !this.#fromRemoteAddress(slot)) {
         if (++this.#values[at + counter.strangers]! % strangersPerGuard === 0) this.#keepOut(slot, now);
         return true;
       }
-      this.#learn(slot, now);
     } else if (this.#ranks[slot] === 0) this.#takesOver(slot);
     this.#flags[slot]! |= latchBit.latched;
     this.#values[at + counter.packets]!++;
@@ -263,10 +264,15 @@ export class KoffiPump implements Pump {
   #fromRemote(slot: number): boolean {
     if ((this.#flags[slot]! & latchBit.aimed) === 0) return false;
     const remote = (slot * slotBytes + remoteOffset) >> 2;
+    return this.#words[remote] === this.#arenaWords[sourceAt >> 2] && this.#fromRemoteAddress(slot);
+  }
+
+  /** A socket has one family: only the address can differ. */
+  #fromRemoteAddress(slot: number): boolean {
+    const remote = (slot * slotBytes + remoteOffset) >> 2;
     const source = sourceAt >> 2;
     const a = this.#words;
     const b = this.#arenaWords;
-    if (a[remote] !== b[source]) return false;
     if (this.#remoteLengths[slot] === 16) return a[remote + 1] === b[source + 1];
     return (
       a[remote + 2] === b[source + 2] &&
@@ -318,6 +324,7 @@ export class KoffiPump implements Pump {
   /** Strangers come in numbers: where nobody can become the remote any more the kernel drops them by itself. */
   #keepOut(slot: number, now: number): void {
     const flags = this.#flags[slot]!;
+    if ((flags & latchBit.moving) !== 0) return;
     const checked = (flags & latchBit.checked) !== 0;
     if (!checked && (flags & latchBit.learning) !== 0 && this.#ranks[slot] !== 3) return;
     const [fd, stun] = [this.#fds[slot]!, this.#ice.has(slot)];
@@ -431,6 +438,10 @@ export class KoffiPump implements Pump {
         this.#sort(slot);
         break;
       }
+      case 'moving':
+        if (command[2]) this.#guard.open(command[1]);
+        this.#mark(command[1], latchBit.moving, command[2]);
+        break;
       case 'mute':
         if (command[2]) this.#kernel?.withdrawInto(command[1]);
         this.#mark(command[1], latchBit.muted, command[2]);

@@ -16,11 +16,14 @@ export const latchBit = {
   sorted: 64,
   /** The peer does ICE: only a check that proves itself makes a source the remote. */
   checked: 128,
+  /** An offer inside the call is open: the peer may send from another port of its address before its answer is read. */
+  moving: 256,
 } as const;
 
 /** The bits once a new address came by SDP: all is to be learned again. */
 export function reaimed(flags: number, aimed: boolean, rtp: boolean): number {
-  const kept = flags & (latchBit.muted | latchBit.tapped | latchBit.sorted | latchBit.checked);
+  const { muted, tapped, sorted, checked, moving } = latchBit;
+  const kept = flags & (muted | tapped | sorted | checked | moving);
   return kept | latchBit.learning | (aimed ? latchBit.aimed : 0) | (rtp ? latchBit.rtp : 0);
 }
 
@@ -32,6 +35,20 @@ export function reaimed(flags: number, aimed: boolean, rtp: boolean): number {
 export function mayLearn(flags: number, firstByte: number): boolean {
   if ((flags & latchBit.checked) !== 0) return false;
   if ((flags & latchBit.learning) === 0 && (flags & latchBit.latched) !== 0) return false;
+  return looksExpected(flags, firstByte);
+}
+
+/**
+ * True where a packet from another port of the remote's address goes on to the other side, and teaches nothing: while an
+ * offer inside the call is open, a phone sends from a new port as soon as it answers, and the answer takes a way of
+ * its own. What it gets goes to its old port until the answer says otherwise.
+ */
+export function mayComeAside(flags: number, firstByte: number): boolean {
+  const needed = latchBit.moving | latchBit.latched;
+  return (flags & (needed | latchBit.checked)) === needed && looksExpected(flags, firstByte);
+}
+
+function looksExpected(flags: number, firstByte: number): boolean {
   if ((flags & latchBit.rtp) === 0) return true;
   return (firstByte & 0xc0) === 0x80 || (firstByte >= 20 && firstByte <= 63);
 }

@@ -73,6 +73,11 @@ export class MediaLeg implements Learner, PortOwner {
     if (changed) this.#context.learningWindows.open(this);
   }
 
+  /** An offer inside the call is open, or is not any more. */
+  expectMove(moving: boolean): void {
+    for (const pair of this.pairs) pair?.expectMove(moving);
+  }
+
   /** Nobody is learned any more. */
   seal(): void {
     for (const pair of this.pairs) pair?.seal();

@@ -128,6 +128,12 @@ export class PortPair {
     return rtp || rtcp || moved;
   }
 
+  /** See `latchBit.moving`. */
+  expectMove(moving: boolean): void {
+    this.#context.forwarder.expectMove(this.rtp, moving);
+    this.#context.forwarder.expectMove(this.rtcp, moving);
+  }
+
   seal(): void {
     this.#context.forwarder.seal(this.rtp);
     this.#context.forwarder.seal(this.rtcp);

@@ -138,8 +138,10 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
     if (isOpen) {
       this.#openOffers ??= new OpenOffers();
       this.#openOffers.put(branch, from, { remotes, held, form: offerForm(description, heads) });
+      for (const leg of [caller, callee]) leg.expectMove(true);
     } else point(sender, remotes, held);
     if (kind === 'answer') {
+      if (this.#openOffers?.none) for (const leg of this.legs()) leg.expectMove(false);
       this.#releaseRefused(description, heads, caller, callee);
       agreeOnRtcp(description, sender, receiver);
       callee.callerMuxes = caller.muxed();
@@ -159,7 +161,10 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
   rollBack(branch: string, party: Party): void {
     const offers = this.#openOffers;
     if (!offers?.take(branch, party) || !offers.none) return;
-    for (const leg of this.legs()) leg.dropOffered();
+    for (const leg of this.legs()) {
+      leg.dropOffered();
+      leg.expectMove(false);
+    }
   }
 
   dropBranch(branch: string): void {

@@ -10,8 +10,8 @@ export class SlotSockets {
   readonly #fds: Int32Array = new Int32Array(maxSlots);
   readonly #ports: Uint16Array = new Uint16Array(maxSlots);
   readonly #dscps: Uint8Array = new Uint8Array(maxSlots);
-  /** Of `latchBit`: aimed, learning, muted, rtp, checked. */
-  readonly #flags: Uint8Array = new Uint8Array(maxSlots);
+  /** Of `latchBit`: aimed, learning, muted, rtp, checked, moving. */
+  readonly #flags: Uint16Array = new Uint16Array(maxSlots);
   /** The slot of the RTP that this is the RTCP of. */
   readonly #beside: Uint16Array = new Uint16Array(maxSlots);
   readonly #addresses: string[] = [];

@@ -229,6 +229,53 @@ for (const forwarder of kinds) {
       assert.equal(relay.stats.droppedStrangers, 1);
     });
 
+    it('hears a phone by another port of its address while it may be answering, and sends nothing there', async (t) => {
+      const { relay, session, clock, caller, callee, callerPort, calleePort } = await call(t, { forwarder });
+      for (const [phone, port, other] of [
+        [caller, callerPort, callee],
+        [callee, calleePort, caller],
+      ] as const) {
+        await phone.send(rtp('latch'), port);
+        await other.next();
+      }
+      clock.advance(10_000);
+      const moved = await Phone.open(t);
+      const thief = await Phone.open(t, '127.0.0.66');
+      // What arrives at one socket is read in order: once the second has passed, the first is judged.
+      const passes = async (text: string): Promise<void> => {
+        await callee.send(rtp(text), calleePort);
+        assert.deepEqual((await caller.next()).payload, rtp(text));
+      };
+      await moved.send(rtp('no offer is open'), calleePort);
+      await passes('nor was one');
+      const reoffer = (): string =>
+        session.rewrite(sdp('127.0.0.1', caller.port), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+      reoffer();
+      await relay.flush();
+      await thief.send(rtp('from elsewhere'), calleePort);
+      await moved.send(Buffer.from('no RTP'), calleePort);
+      await moved.send(rtp('before the answer'), calleePort);
+      assert.deepEqual((await caller.next()).payload, rtp('before the answer'));
+      await passes('and by the old one');
+      await caller.send(rtp('to where it was'), callerPort);
+      assert.deepEqual((await callee.next()).payload, rtp('to where it was'));
+      session.rollBack('b', 'caller');
+      await relay.flush();
+      await moved.send(rtp('the offer was refused'), calleePort);
+      await passes('as before');
+      reoffer();
+      reanswer(session, callee);
+      await relay.flush();
+      await moved.send(rtp('the answer names the old port'), calleePort);
+      await passes('as ever');
+      reoffer();
+      reanswer(session, moved);
+      await relay.flush();
+      await caller.send(rtp('to the new one'), callerPort);
+      assert.deepEqual((await moved.next()).payload, rtp('to the new one'));
+      assert.deepEqual([relay.stats.droppedStrangers, thief.unread, moved.unread], [5, 0, 0]);
+    });
+
     it('is in place for the packet that answers the answer', async (t) => {
       const { relay } = await relayFor(t, { forwarder });
       const caller = await Phone.open(t);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { isRtcp, latchBit, mayLearn, reaimed } from '../../src/media/latch.ts';
+import { isRtcp, latchBit, mayComeAside, mayLearn, reaimed } from '../../src/media/latch.ts';
 
-const { latched, learning, aimed, muted, rtp } = latchBit;
+const { latched, learning, aimed, muted, rtp, moving, checked } = latchBit;
 
 describe('learning a source', () => {
   it('is open in the window, and while nothing came', () => {
@@ -36,6 +36,14 @@ describe('learning a source', () => {
   it('begins anew with another address, but a hold goes on', () => {
     assert.equal(reaimed(latched | muted | rtp, true, true), muted | rtp | learning | aimed);
     assert.equal(reaimed(latched | aimed | rtp, false, false), learning);
+  });
+
+  it('hears another port only while an offer is open, of a peer that was heard and does no ICE', () => {
+    assert.equal(mayComeAside(rtp | latched | aimed | moving, 0x80), true);
+    assert.equal(mayComeAside(rtp | latched | aimed, 0x80), false);
+    assert.equal(mayComeAside(rtp | aimed | moving, 0x80), false);
+    assert.equal(mayComeAside(rtp | latched | aimed | moving | checked, 0x80), false);
+    assert.equal(mayComeAside(rtp | latched | aimed | moving, 0), false);
   });
 
   it('tells RTCP from RTP on one port', () => {

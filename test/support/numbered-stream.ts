@@ -52,9 +52,14 @@ export class NumberedStream {
     this.#timer = undefined;
   }
 
-  /** What comes to this socket has arrived. */
-  arrivesAt(socket: LabSocket): void {
-    socket.each(({ bytes }) => this.#take(bytes));
+  /** A packet has arrived. */
+  take(packet: Buffer): void {
+    const number = packet.readUInt32BE(headerBytes);
+    this.#arrived[number]!++;
+    this.#came++;
+    if (number < this.#highest) this.#overtaken.push(number);
+    this.#highest = Math.max(this.#highest, number);
+    this.#watch?.();
   }
 
   /** Resolves when so many more have come. */
@@ -76,7 +81,7 @@ export class NumberedStream {
   /** Ends it; resolves when the last packet has come, or when none has for so long. */
   async end(graceMs = 1000): Promise<Fate> {
     this.stop();
-    await this.#allCame(graceMs).catch(() => {});
+    await this.#allCame(graceMs);
     const name = (number: number): string => `${number} (${this.#scenes[number]})`;
     const numbers = [...this.#arrived.keys()];
     return {
@@ -87,7 +92,7 @@ export class NumberedStream {
     };
   }
 
-  /** Stops; resolves when all that was sent has come, or rejects when something has not for so long. */
+  /** Stops; resolves when all that was sent has come, or when nothing more has for so long. */
   async pause(graceMs = 1000): Promise<void> {
     this.stop();
     await this.#allCame(graceMs);
@@ -95,7 +100,7 @@ export class NumberedStream {
 
   async #allCame(graceMs: number): Promise<void> {
     const missing = this.#arrived.filter((count) => count === 0).length;
-    if (missing > 0) await this.more(missing, graceMs);
+    if (missing > 0) await this.more(missing, graceMs).catch(() => {});
   }
 
   #send(): void {
@@ -109,14 +114,5 @@ export class NumberedStream {
     packet.writeUInt32BE(this.#ssrc, 8);
     packet.writeUInt32BE(number, headerBytes);
     void this.#from.send(packet, port, address);
-  }
-
-  #take(packet: Buffer): void {
-    const number = packet.readUInt32BE(headerBytes);
-    this.#arrived[number]!++;
-    this.#came++;
-    if (number < this.#highest) this.#overtaken.push(number);
-    this.#highest = Math.max(this.#highest, number);
-    this.#watch?.();
   }
 }
