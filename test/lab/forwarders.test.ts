@@ -3,7 +3,6 @@ import { after, before, describe, test } from 'node:test';
 import type { ForwarderKind } from '../../src/media/media-contract.ts';
 import type { BaresipPhone } from '../support/baresip.ts';
 import { needsRoot } from '../support/privileged.ts';
-import { MediaWitness, type Passage } from './media-witness.ts';
 import { call, hangUp, holdAndResume, Office, talk } from './office.ts';
 
 const kinds: readonly ForwarderKind[] = ['kernel', 'kernel-xdp', 'koffi', 'dgram'];
@@ -40,14 +39,10 @@ for (const kind of kinds) {
       await end();
       return (await office.cloudsip.logged('the media of a call ended', { from })) as unknown as EndLine;
     };
-    /** By what the telephones really sent: what one of them left out is its own. */
-    const judge = ({ streams }: EndLine, passages: readonly [Passage, Passage]): void => {
+    const judge = ({ streams }: EndLine): void => {
       assert.equal(streams.length, 2);
-      for (const [index, { packets, inKernel = 0, lost }] of streams.entries()) {
-        const passage = passages[index]!;
-        assert.ok(passage.sent > 40, `${passage.sent} sent`);
-        assert.deepEqual([passage.lost, passage.doubled], [[], []]);
-        assert.equal(lost, passage.skipped);
+      for (const { packets, inKernel = 0, lost } of streams) {
+        assert.equal(lost, 0);
         if (kind === 'koffi' || kind === 'dgram') assert.equal(inKernel, 0);
         // What is left: the first packets of each side, those around a hold, RTCP.
         else assert.ok(inKernel > packets / 2, `${inKernel} of ${packets}`);
@@ -55,24 +50,18 @@ for (const kind of kinds) {
     };
 
     test('internet to internet by one card, on hold and back', async () => {
-      await using witness = await MediaWitness.of(alice.host, bob.host);
       await call(alice, bob);
-      for (let round = 0; round < 3; round++) {
-        await holdAndResume(alice, bob);
-        await holdAndResume(bob, alice);
-      }
+      await holdAndResume(alice, bob);
+      await holdAndResume(bob, alice);
       await talk(alice, bob);
-      const passages = await witness.passages();
-      judge(await ending(() => hangUp(alice, bob)), passages);
+      judge(await ending(() => hangUp(alice, bob)));
     });
 
     test("a home behind a NAT, a neighbour in the cloud's network", async () => {
-      await using witness = await MediaWitness.of(heidi.host, nina.host);
       await call(heidi, nina);
       await holdAndResume(heidi, nina);
       await talk(heidi, nina);
-      const passages = await witness.passages();
-      judge(await ending(() => hangUp(nina, heidi)), passages);
+      judge(await ending(() => hangUp(nina, heidi)));
     });
 
     test('all ports come back', () => office.mediaPortsReturned());
