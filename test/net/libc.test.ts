@@ -13,7 +13,6 @@ import {
   SO_ERROR,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
-  SOCK_NONBLOCK,
   SOL_SOCKET,
 } from '../../src/net/libc.ts';
 import { familyAndPort, portOf, sockaddrWords } from '../../src/net/sockaddr.ts';
@@ -24,7 +23,7 @@ const libc = loadLibc();
 function loopbackSocket(): { fd: number; sockaddr: number; words: Int32Array } {
   const words = new Int32Array(new ArrayBuffer(256));
   const sockaddr = libc.addressOf(new Uint8Array(words.buffer));
-  const fd = libc.socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const fd = libc.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   words.set(sockaddrWords('ipv4', '127.0.0.1')!);
   assert.equal(libc.bind(fd, sockaddr, 16), 0);
   words[16] = 16;

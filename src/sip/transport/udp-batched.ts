@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { type Endpoint, familyOf, formatEndpoint } from '../../net/address.ts';
-import { type Libc, loadLibc, MSG_DONTWAIT } from '../../net/libc.ts';
+import { type Libc, loadLibc, MSG_DONTWAIT, MSG_WAITFORONE } from '../../net/libc.ts';
 import type { Listener } from '../../net/listener.ts';
 import { LogLimit } from '../../net/log-limit.ts';
 import { SOCKADDR_LENGTH } from '../../net/sockaddr.ts';
@@ -86,10 +86,11 @@ export class UdpBatched implements Transport, Polled {
     return Promise.resolve();
   }
 
-  receive(): number {
+  receive(waits: boolean): number {
     let total = 0;
     for (let batch = 0; batch < BATCHES_PER_LOOK && !this.#closed; batch++) {
-      const count = this.#libc.recvmmsg(this.fd, this.#inbox.headers, BATCH, MSG_DONTWAIT, 0);
+      const flags = waits && batch === 0 ? MSG_WAITFORONE : MSG_DONTWAIT;
+      const count = this.#libc.recvmmsg(this.fd, this.#inbox.headers, BATCH, flags, 0);
       if (count < 0) {
         const errno = this.#libc.errno();
         if (errno === EAGAIN) break;

@@ -10,14 +10,15 @@ import {
   type Readiness,
 } from '../../net/libc.ts';
 import { awaitedAnswers } from './awaited-answers.ts';
+import { RECEIVE_WAIT_MS } from './udp-socket.ts';
 
 /** A socket that the poller looks after. */
 export interface Polled {
   readonly fd: number;
   /** True while something waits for the socket to take it. */
   readonly blocked: boolean;
-  /** Takes what has come, up to a bound; returns how many datagrams that were. */
-  receive(): number;
+  /** Takes what has come, up to a bound; returns how many datagrams that were. With `waits` it waits for the first. */
+  receive(waits: boolean): number;
   /** Hands over what was collected to be sent. */
   flush(): void;
 }
@@ -42,6 +43,8 @@ export class UdpPoller {
   readonly #eventsAt: number;
   readonly #readiness: Readiness;
   readonly #polled = new Map<number, Polled>();
+  /** The only one, where there is one alone. */
+  #only: Polled | undefined;
   /** The first `#flushCount` of them. No Set: emptying one again and again makes V8 build it anew each time. */
   readonly #toFlush: (Polled | undefined)[] = [];
   #flushCount = 0;
@@ -61,6 +64,7 @@ export class UdpPoller {
 
   add(polled: Polled): void {
     this.#polled.set(polled.fd, polled);
+    this.#only = this.#polled.size === 1 ? polled : undefined;
     this.#control(EPOLL_CTL_ADD, polled.fd, EPOLLIN);
   }
 
@@ -68,6 +72,8 @@ export class UdpPoller {
   remove(polled: Polled): void {
     if (!this.#polled.delete(polled.fd)) return;
     this.#control(EPOLL_CTL_DEL, polled.fd, 0);
+    this.#only = undefined;
+    if (this.#polled.size === 1) for (const last of this.#polled.values()) this.#only = last;
   }
 
   /** Flushes it soon: at the end of the round that is being served, else at the end of this turn of the loop. */
@@ -119,6 +125,16 @@ export class UdpPoller {
 
   /** Serves what is ready; returns the number of datagrams, -1 where nothing became ready in time. */
   #round(timeoutMs: number): number {
+    const only = this.#only;
+    // A socket that is alone says by itself what has come, and waits as well: one system call instead of two.
+    if (only && !only.blocked && (timeoutMs === 0 || timeoutMs >= RECEIVE_WAIT_MS)) {
+      const count = only.receive(timeoutMs > 0);
+      if (count > 0) {
+        this.#noteFlush(only);
+        this.#flushAll();
+      }
+      return count;
+    }
     const ready = this.#libc.epollWait(this.#epoll, this.#eventsAt, EVENTS, timeoutMs);
     if (ready <= 0) return -1;
     let count = 0;
@@ -126,7 +142,7 @@ export class UdpPoller {
       const polled = this.#polled.get(this.#events[(i * EPOLL_EVENT.size + EPOLL_EVENT.data) / 4]!);
       if (!polled) continue;
       const wasBlocked = polled.blocked;
-      count += polled.receive();
+      count += polled.receive(false);
       this.#noteFlush(polled);
       if (wasBlocked) polled.flush();
     }
