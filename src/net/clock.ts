@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks';
+
 /** Something that was scheduled; hand it back to `Clock.cancel`. */
 export type Timer = object;
 

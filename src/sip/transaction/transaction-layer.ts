@@ -21,7 +21,7 @@ export interface TransactionUser {
    * and needs no transaction for it.
    */
   passRequest(request: Message, topVia: string | undefined, source: Endpoint, transport: Transport): boolean;
-  /** A response that no transaction waits for. True where it belongs to a request that passed. */
+  /** A response, before a transaction is looked for. True where it belongs to a request that passed. */
   passResponse(response: Message, transport: Transport): boolean;
   /** A new request that opened a transaction: everything but ACK. */
   request(transaction: ServerTransaction): void;
@@ -207,11 +207,11 @@ export class TransactionLayer {
 
   #receiveResponse(response: Message, transport: Transport): void {
     const branch = response.via?.branch;
-    const transaction =
-      branch === undefined ? undefined : this.#clients.get(clientTransactionKey(branch, response.cseqMethod));
-    if (!transaction && branch !== undefined && response.defect === undefined) {
+    if (branch !== undefined && response.defect === undefined) {
       if (this.#user.passResponse(response, transport)) return;
     }
+    const transaction =
+      branch === undefined ? undefined : this.#clients.get(clientTransactionKey(branch, response.cseqMethod));
     // RFC 6026 8.2 forbids a stateful proxy to pass on a response that matches no transaction.
     if (!transaction || transaction.method !== response.cseqMethod || response.defect !== undefined) {
       this.counters.strayResponses++;
