@@ -282,6 +282,28 @@ for (const implementation of ['batched', 'dgram'] as const) {
       assert.equal(log.lines[1]!.details['suppressed'], bad.length - 2);
     });
 
+    test('is served alone, in company, and alone again', async (t) => {
+      const heard: string[] = [];
+      const hear: MessageHandler = (text, source, from) => {
+        heard.push(text);
+        from.send(`re${text}`, source);
+      };
+      const first = await openOn(t, loopback.ipv4, hear);
+      const { socket } = await openPeer(t);
+      const ask = async (transport: Transport, text: string): Promise<void> => {
+        const answer = once(socket, 'message');
+        socket.send(text, transport.listener.bound.port, loopback.ipv4);
+        assert.equal(String((await answer)[0]), `re${text}`);
+      };
+      await ask(first, 'ALONE');
+      const second = await openOn(t, loopback.ipv4, hear);
+      await ask(second, 'COMPANY 2');
+      await ask(first, 'COMPANY 1');
+      await first.close();
+      await ask(second, 'ALONE 2');
+      assert.deepEqual(heard, ['ALONE', 'COMPANY 2', 'COMPANY 1', 'ALONE 2']);
+    });
+
     test('goes on after an exception of the handler', async (t) => {
       const log = new CollectedLog();
       const transport = await openOn(
