@@ -46,11 +46,7 @@ export function openUdpSocket(libc: Libc, endpoint: Endpoint): { fd: number; por
   if (!family || !words) throw notAnAddress(endpoint);
   const scratch = new Int32Array(new ArrayBuffer(1024));
   const address = libc.addressOf(new Uint8Array(scratch.buffer));
-  const fd = libc.socket(
-    family === 'ipv4' ? AF_INET : AF_INET6,
-    SOCK_DGRAM | SOCK_CLOEXEC,
-    0,
-  );
+  const fd = libc.socket(family === 'ipv4' ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) throw bindError(endpoint, errnoName(libc));
   const set = (level: number, name: number, value: number): boolean => {
     scratch[0] = value;
