@@ -136,7 +136,7 @@ describe('options that the cloud sets', () => {
     );
     assert.deepEqual(
       named(({ notInCloud, restart }) => notInCloud === undefined && restart !== undefined),
-      ['stun', 'media', 'dscp', 'udp'],
+      ['media', 'udp'],
     );
   });
 });
