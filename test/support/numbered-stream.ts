@@ -32,6 +32,7 @@ export class NumberedStream {
   #target: Endpoint | undefined;
   #came = 0;
   #highest = -1;
+  #judgedFrom = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(ssrc: number, from: LabSocket, intervalMs: number) {
@@ -62,6 +63,11 @@ export class NumberedStream {
     this.#watch?.();
   }
 
+  /** What was sent until the first packet came is not judged as lost. */
+  forgiveStart(): void {
+    this.#judgedFrom = this.#arrived.findIndex((count) => count > 0);
+  }
+
   /** Resolves when so many more have come. */
   async more(count: number, timeoutMs = 5000): Promise<void> {
     const wanted = this.#came + count;
@@ -86,7 +92,7 @@ export class NumberedStream {
     const numbers = [...this.#arrived.keys()];
     return {
       sent: this.#arrived.length,
-      lost: numbers.filter((number) => this.#arrived[number] === 0).map(name),
+      lost: numbers.filter((number) => number >= this.#judgedFrom && this.#arrived[number] === 0).map(name),
       doubled: numbers.filter((number) => this.#arrived[number]! > 1).map(name),
       overtaken: this.#overtaken.map(name),
     };
