@@ -203,7 +203,10 @@ export class Agent {
     });
   }
 
-  /** Discovers, opens the stores, binds every listener and finds out its name. Rejects with a CloudsipError; nothing stays open then. */
+  /**
+   * Discovers, opens the stores, binds every listener and finds out its name. Rejects with a CloudsipError; nothing
+   * stays open then.
+   */
   static async start(options: AgentOptions): Promise<Agent> {
     const { providers, log, clock, env } = options;
     const live = new LiveConfiguration(options.configuration, log);

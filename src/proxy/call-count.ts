@@ -1,4 +1,5 @@
 import type { Clock } from '../net/clock.ts';
+import { byeMs } from './end-dialog.ts';
 
 /** The calls that run now, each under a name of its own. */
 export interface CallsInProgress {
@@ -10,8 +11,6 @@ export interface CallsInProgress {
 /** A call whose BYE nobody ever saw is given up after so long without a re-INVITE. */
 const forgottenAfterMs = 12 * 3600_000;
 const mostCalls = 100_000;
-/** So long a BYE is repeated by its sender (timer F, RFC 3261 17.1.2.2): without an answer the call is over then. */
-const byeMs = 32_000;
 
 /**
  * Counts calls where no media is relayed that would tell: from the 2xx of the INVITE to the end of the BYE. One

@@ -32,12 +32,8 @@ export function loopHash(request: Message): string {
 
 /** The same for a retransmission, another for every other request (RFC 3261 16.11). */
 export function statelessBranch(request: Message): string {
-  return `z9hG4bK${originOf(request)}.${loopHash(request)}`;
-}
-
-function originOf(request: Message): string {
   const origin = mix(mix(seed, request.via?.branch ?? ''), request.callId) & 0x7fffffff;
-  return `${origin}x${request.cseqNumber}`;
+  return `z9hG4bK${origin}x${request.cseqNumber}.${loopHash(request)}`;
 }
 
 /** True where a Via of ours carries this very hash: the request has been here (RFC 3261 16.3 step 4). */

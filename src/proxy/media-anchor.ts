@@ -8,6 +8,7 @@ import type { CallsInProgress } from './call-count.ts';
 import { type CallTaps, partiesOf } from './call-taps.ts';
 import { type DialogEndName, noteRequest, sayBye } from './dialog-ends.ts';
 import { digitOfInfo } from './dtmf-info.ts';
+import { byeMs } from './end-dialog.ts';
 import type { Forwarding } from './forwarding.ts';
 import type { HopSide } from './hop-side.ts';
 import { type AnchoredCall, MediaExchange } from './media-exchange.ts';
@@ -26,8 +27,6 @@ export const defaultMediaPolicy: MediaPolicy = { unreadable: 'refuse', silence: 
 
 /** How often one dialog may pass us: by a proxy behind us that sends it back, or one before us that forks. */
 const maxPasses = 16;
-/** So long a BYE is repeated by its sender (timer F, RFC 3261 17.1.2.2): without an answer the call is over then. */
-const byeMs = 32_000;
 
 /**
  * The only bridge between SIP and media: puts a relay between the two sides of a call by rewriting the session

@@ -105,13 +105,10 @@ export class InviteServerTransaction implements ServerTransaction, TimerOwner {
   }
 
   retransmitted(): void {
-    if (this.#state === 'proceeding' && this.#lastResponse === undefined) this.#sayTrying();
-    else if (
-      (this.#state === 'proceeding' || this.#state === 'completed') &&
-      this.#lastResponse !== undefined
-    ) {
-      this.#send(this.#lastResponse);
-    }
+    if (this.#state !== 'proceeding' && this.#state !== 'completed') return;
+    // Only while proceeding is there nothing to repeat.
+    if (this.#lastResponse === undefined) this.#sayTrying();
+    else this.#send(this.#lastResponse);
   }
 
   acknowledged(): void {
