@@ -240,16 +240,19 @@ export class KoffiPump implements Pump {
     const flags = this.#flags[slot]!;
     if ((this.#flags[peer]! & latchBit.latched) === 0 || (flags & latchBit.tapped) !== 0) return;
     if (this.#emptying || !kernel.mayPromote(slot, now)) return;
+    // Before others lie in its place: where this packet leaves is not where those of another kind do.
+    const second = this.#packet[1]!;
+    const leavesAlone = this.#rtcpPeers[slot]! >= 0;
+    if (leavesAlone && peer === this.#rtcpPeers[slot]) return;
     // What waits in the socket came before what the kernel is to forward.
     this.#emptying = true;
     const empty = this.#drain(slot);
     this.#emptying = false;
     if (!empty) return;
-    const second = this.#packet[1]!;
     let kinds = 0;
     if ((flags & latchBit.rtp) !== 0) {
       const said = this.#statistics.kinds(slot);
-      const rtcpRead = said?.reports === true || this.#rtcpPeers[slot]! >= 0;
+      const rtcpRead = said?.reports === true || leavesAlone;
       if (rtcpRead && isRtcp(second)) return;
       if (said?.tracked && this.#values[this.#table.base(slot) + quality.payloadType] !== (second & 0x7f))
         return;

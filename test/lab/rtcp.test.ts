@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { BaresipPhone } from '../support/baresip.ts';
 import type { Capture } from '../support/capture.ts';
 import type { Packet } from '../support/capture-decoder.ts';
 import { asRtp } from '../support/capture-rtp.ts';
@@ -51,19 +50,25 @@ describe('RTCP beside RTP (RFC 5761) on one side alone', needsRoot, () => {
 
   for (const caller of ['alice', 'bob'] as const) {
     test(`${caller} calls: she has one port, he has two, and each gets the other's reports`, async () => {
-      const [alice, bob]: BaresipPhone[] = await Promise.all([
-        office.phone('alice-host', { user: 'alice', toneHz: 440, configuration: ['rtcp_mux yes'] }),
-        office.phone('bob-host', { user: 'bob', toneHz: 880, configuration: ['rtcp_mux no'] }),
-      ]);
+      await using alice = await office.phone('alice-host', {
+        user: 'alice',
+        toneHz: 440,
+        configuration: ['rtcp_mux yes'],
+      });
+      await using bob = await office.phone('bob-host', {
+        user: 'bob',
+        toneHz: 880,
+        configuration: ['rtcp_mux no'],
+      });
       await using hers = await office.lab.capture('alice-host', 'eth0', 'udp and not port 5060');
       await using his = await office.lab.capture('bob-host', 'eth0', 'udp and not port 5060');
-      const [one, other] = caller === 'alice' ? [alice!, bob!] : [bob!, alice!];
+      const [one, other] = caller === 'alice' ? [alice, bob] : [bob, alice];
       await call(one, other);
       // She takes it up only where it was offered, and nobody offers it to her for him.
       await Promise.all([reportsPass(hers, caller === 'alice' ? 0 : 1), reportsPass(his, 1)]);
       if (caller === 'alice') {
         // His offer knows nothing of it: what she has stays.
-        await holdAndResume(bob!, alice!);
+        await holdAndResume(bob, alice);
         await Promise.all([reportsPass(hers, 0), reportsPass(his, 1)]);
       }
       await hangUp(one, other);
@@ -77,7 +82,6 @@ describe('RTCP beside RTP (RFC 5761) on one side alone', needsRoot, () => {
         assert.deepEqual([reports.size, voices.size], [1, 1]);
       }
       await office.mediaPortsReturned();
-      await Promise.all([alice!.stop(), bob!.stop()]);
     });
   }
 });

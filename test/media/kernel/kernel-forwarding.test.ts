@@ -129,6 +129,26 @@ for (const forwarder of kernelKinds) {
       }
     });
 
+    it('sends RTP to its port where RTCP beside it came first, and RTP while that was looked at', async (t) => {
+      const { relay } = await kernelRelay(t, forwarder);
+      for (let round = 0; round < 30; round++) {
+        const call = await kernelCall(network, relay, { callerAttributes: ['rtcp-mux'] });
+        const { caller, callee } = call;
+        const fromReports = { sourcePort: callee.at.port + 1, destinationPort: callee.relay.port + 1 };
+        await call.pass(callee, rtp('voice'));
+        await call.pass(callee, rtcp('report'), fromReports);
+        const ports: number[] = [];
+        for (const packet of [rtcp('report'), rtp('one'), rtp('two')]) call.send(caller, packet);
+        for (let count = 0; count < 3; count++) ports.push((await callee.wire.next()).destinationPort);
+        for (let count = 0; count < 3; count++)
+          ports.push((await call.pass(caller, rtp('more'))).destinationPort);
+        const { port } = callee.at;
+        assert.deepEqual(ports, [port + 1, port, port, port, port, port], `round ${round}`);
+        call.session.close();
+        await relay.flush();
+      }
+    });
+
     it('leaves RTCP with reports to the socket, where they are read', async (t) => {
       const { relay } = await kernelRelay(t, forwarder);
       const call = await kernelCall(network, relay);
