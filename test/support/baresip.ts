@@ -188,7 +188,7 @@ export class BaresipPhone implements AsyncDisposable {
   async hears(frequencyHz: number, options: EventOptions = {}): Promise<void> {
     const timeoutMs = options.timeoutMs ?? 10_000;
     const before = await this.#audioState();
-    if (before.recording) return this.recording.hears(frequencyHz, 400, timeoutMs);
+    if (before.recording) return this.#recordingHears(frequencyHz, timeoutMs);
     await toneReaches(this.host, before.port, frequencyHz, 400, timeoutMs);
     const after = await this.#audioState();
     if (after.decodedS > before.decodedS) return;
@@ -220,6 +220,17 @@ export class BaresipPhone implements AsyncDisposable {
     for (const event of this.events) if (event.type === 'CALL_REMOTE_SDP') this.#taken.add(event);
     await this.command(command);
     await this.event('CALL_REMOTE_SDP');
+  }
+
+  /** What the phone has counted tells whether nothing came, or came and was not written. */
+  async #recordingHears(frequencyHz: number, timeoutMs: number): Promise<void> {
+    try {
+      await this.recording.hears(frequencyHz, 400, timeoutMs);
+    } catch (error) {
+      const { text } = await this.#audioState();
+      const said = this.program.lines.slice(-20).join('\n');
+      throw new ProgramError(`${this.uri}: ${(error as Error).message}\n${text}\n${said}`, { cause: error });
+    }
   }
 
   async #audioState(): Promise<{ recording: boolean; port: number; decodedS: number; text: string }> {
