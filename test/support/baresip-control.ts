@@ -37,7 +37,8 @@ export class BaresipControl {
   constructor(host: LabHost, onEvent: (event: PhoneEvent) => void) {
     this.#onEvent = onEvent;
     const script = `exec 3<>/dev/tcp/127.0.0.1/${port} || exit 1; cat <&3 & exec cat >&3`;
-    this.#bridge = host.spawn('bash', ['-c', script], { onStdout: (chunk) => this.#take(chunk) });
+    // A bash whose standard input is a socket takes itself for a remote shell, and would read the user's start-up file.
+    this.#bridge = host.spawn('bash', ['--norc', '-c', script], { onStdout: (chunk) => this.#take(chunk) });
   }
 
   /** Resolves with what the command printed; rejects when baresip refuses it or the phone is gone. */
