@@ -1,87 +1,154 @@
 import { constants } from 'node:os';
+import { getSystemErrorName } from 'node:util';
 import { CloudsipError } from '../error.ts';
-import { type Libc, loadLibc, MSG_DONTWAIT, SOCK_CLOEXEC } from './libc.ts';
+import { AF_NETLINK, type Libc, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_RAW } from './libc.ts';
 
-/** The kernel refused a question about the network; `errno` is its reason, as in `os.constants.errno`. */
+/** The kernel refused a question about the network. */
 export class NetlinkError extends CloudsipError {
-  readonly errno: number;
-
-  constructor(call: string, errno: number) {
-    super('NETLINK', `${call}: expected an answer of the kernel, came ${errnoName(errno)}.`);
-    this.errno = errno;
+  constructor(errno: number) {
+    super('NETLINK', `routes cannot be read over netlink: ${getSystemErrorName(-errno)}`);
   }
 }
 
+/** Message types of netlink(7) and rtnetlink(7). */
+export const messageType = {
+  error: 2,
+  done: 3,
+  newLink: 16,
+  delLink: 17,
+  getLink: 18,
+  newNeighbour: 28,
+  delNeighbour: 29,
+  getNeighbour: 30,
+  getRoute: 26,
+  getRule: 34,
+} as const;
+
+/** RTNLGRP_* as bits: what makes packets take another way. */
+const group = {
+  link: 1,
+  neighbour: 1 << 2,
+  ipv4Address: 1 << 4,
+  ipv4Route: 1 << 6,
+  ipv4Rule: 1 << 7,
+  ipv6Address: 1 << 8,
+  ipv6Route: 1 << 10,
+  ipv6Rule: 1 << 18,
+} as const;
+const everyGroup = Object.values(group).reduce((sum, bit) => sum | bit, 0);
+
+/** What a socket is for: questions, or news of routes, or of neighbours too. */
+export type NetlinkUse = 'questions' | 'routes' | 'neighbours';
+const groups: Readonly<Record<NetlinkUse, number>> = {
+  questions: 0,
+  routes: everyGroup & ~group.neighbour,
+  neighbours: everyGroup,
+};
+
+const headerBytes = 16;
+/** The kernel puts no more into one read. */
+const bufferBytes = 32_768;
+const requestFlag = 1;
+const dumpFlag = 0x300;
+
+/** One message: its type, and its body with what follows it as attributes. */
 export interface NetlinkMessage {
   readonly type: number;
   readonly body: Buffer;
 }
 
-export const NLM_F_REQUEST = 1;
-export const NLM_F_DUMP = 0x300;
-
-const AF_NETLINK = 16;
-const SOCK_RAW = 3;
-const NETLINK_ROUTE = 0;
-const NLMSG_ERROR = 2;
-const NLMSG_DONE = 3;
-const HEADER_LENGTH = 16;
-
-/**
- * Asks the kernel one question (RTM_GET…) and returns its answers; needs no rights. Blocks no longer than the
- * kernel thinks, since it answers before the question is sent. Throws a `NetlinkError`, or the `LibcError` of
- * `loadLibc`.
- */
-export function askNetlink(type: number, flags: number, body: Uint8Array): NetlinkMessage[] {
-  const libc = loadLibc();
-  const fd = libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  if (fd < 0) throw new NetlinkError('socket', libc.errno());
-  try {
-    const request = Buffer.from(new ArrayBuffer(HEADER_LENGTH + body.length));
-    request.writeUInt32LE(request.length, 0);
-    request.writeUInt16LE(type, 4);
-    request.writeUInt16LE(NLM_F_REQUEST | flags, 6);
-    request.writeUInt32LE(1, 8);
-    request.set(body, HEADER_LENGTH);
-    // To the kernel, which is port 0.
-    const kernel = new Uint8Array(new ArrayBuffer(12));
-    new DataView(kernel.buffer).setUint16(0, AF_NETLINK, true);
-    const sent = libc.sendto(
-      fd,
-      libc.addressOf(request),
-      request.length,
-      0,
-      libc.addressOf(kernel),
-      kernel.length,
-    );
-    if (sent < 0) throw new NetlinkError('sendto', libc.errno());
-    return receive(libc, fd, (flags & NLM_F_DUMP) === NLM_F_DUMP);
-  } finally {
-    libc.close(fd);
-  }
+/** A netlink socket of this process' network; needs no rights. Throws a `NetlinkError`. */
+export function openNetlink(libc: Libc, use: NetlinkUse): number {
+  const fd = libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0);
+  const address = Buffer.from(new ArrayBuffer(12));
+  address.writeUInt16LE(AF_NETLINK, 0);
+  address.writeUInt32LE(groups[use], 8);
+  if (fd >= 0 && libc.bind(fd, libc.addressOf(address), address.length) >= 0) return fd;
+  const errno = libc.errno();
+  if (fd >= 0) libc.close(fd);
+  throw new NetlinkError(errno);
 }
 
-function receive(libc: Libc, fd: number, isDump: boolean): NetlinkMessage[] {
-  const buffer = Buffer.from(new ArrayBuffer(65_536));
-  const answers: NetlinkMessage[] = [];
-  for (;;) {
-    const length = libc.recvfrom(fd, libc.addressOf(buffer), buffer.length, MSG_DONTWAIT, 0, 0);
-    if (length < 0) throw new NetlinkError('recvfrom', libc.errno());
-    for (let at = 0; at + HEADER_LENGTH <= length; ) {
-      const size = buffer.readUInt32LE(at);
-      const type = buffer.readUInt16LE(at + 4);
-      if (size < HEADER_LENGTH || at + size > length) break;
-      const body = Buffer.from(buffer.subarray(at + HEADER_LENGTH, at + size));
-      if (type === NLMSG_DONE) return answers;
-      if (type === NLMSG_ERROR) {
-        const errno = -body.readInt32LE(0);
-        if (errno !== 0) throw new NetlinkError('the kernel', errno);
-        return answers;
-      }
-      answers.push({ type, body });
-      at += (size + 3) & ~3;
+/**
+ * Asks and reads over a socket of `openNetlink`. One for each thread: its memory is written in every call. Nothing
+ * blocks for longer than the kernel thinks: it answers before the question is sent.
+ */
+export class Netlink {
+  readonly #libc: Libc;
+  readonly #fd: number;
+  readonly #buffer: Buffer = Buffer.from(new ArrayBuffer(bufferBytes));
+  readonly #address: number;
+  #sequence = 0;
+
+  constructor(libc: Libc, fd: number) {
+    this.#libc = libc;
+    this.#fd = fd;
+    this.#address = libc.addressOf(this.#buffer);
+  }
+
+  /** The one answer, or an errno where the kernel says no, as for a destination without a route. */
+  ask(type: number, ...body: Uint8Array[]): NetlinkMessage | number {
+    const answers = this.#answers(type, requestFlag, body);
+    return typeof answers === 'number' ? answers : answers[0]!;
+  }
+
+  /** All that there is of something. Throws a `NetlinkError`. */
+  list(type: number, ...body: Uint8Array[]): NetlinkMessage[] {
+    const answers = this.#answers(type, requestFlag | dumpFlag, body);
+    if (typeof answers === 'number') throw new NetlinkError(answers);
+    return answers;
+  }
+
+  /** What changed since the last call; 'lost' where there was more than the socket could hold. */
+  changes(): NetlinkMessage[] | 'lost' {
+    const found: NetlinkMessage[] = [];
+    for (;;) {
+      const size = this.#read();
+      if (size < 0) return this.#libc.errno() === constants.errno.ENOBUFS ? 'lost' : found;
+      found.push(...this.#messages(size));
     }
-    if (!isDump) return answers;
+  }
+
+  #answers(type: number, flags: number, body: readonly Uint8Array[]): NetlinkMessage[] | number {
+    const sequence = ++this.#sequence;
+    let length = headerBytes;
+    for (const part of body) {
+      this.#buffer.set(part, length);
+      length += part.length;
+    }
+    this.#buffer.writeUInt32LE(length, 0);
+    this.#buffer.writeUInt16LE(type, 4);
+    this.#buffer.writeUInt16LE(flags, 6);
+    this.#buffer.writeUInt32LE(sequence, 8);
+    this.#buffer.writeUInt32LE(0, 12);
+    if (this.#libc.sendto(this.#fd, this.#address, length, 0, 0, 0) < 0) return this.#libc.errno();
+    const answers: NetlinkMessage[] = [];
+    for (;;) {
+      const size = this.#read();
+      if (size < 0) return this.#libc.errno();
+      // What waits from an earlier question is passed over.
+      if (this.#buffer.readUInt32LE(8) !== sequence) continue;
+      for (const message of this.#messages(size)) {
+        if (message.type === messageType.error) return -message.body.readInt32LE(0);
+        if (message.type === messageType.done) return answers;
+        answers.push(message);
+      }
+      if ((flags & dumpFlag) === 0 && answers.length > 0) return answers;
+    }
+  }
+
+  #read(): number {
+    return this.#libc.recvfrom(this.#fd, this.#address, bufferBytes, MSG_DONTWAIT, 0, 0);
+  }
+
+  *#messages(size: number): Iterable<NetlinkMessage> {
+    for (let at = 0; at + headerBytes <= size; ) {
+      const length = this.#buffer.readUInt32LE(at);
+      if (length < headerBytes || at + length > size) return;
+      const body = Buffer.from(this.#buffer.subarray(at + headerBytes, at + length));
+      yield { type: this.#buffer.readUInt16LE(at + 4), body };
+      at += (length + 3) & ~3;
+    }
   }
 }
 
@@ -104,9 +171,4 @@ export function netlinkAttributes(body: Buffer, offset: number): Map<number, Buf
     at += (size + 3) & ~3;
   }
   return found;
-}
-
-function errnoName(errno: number): string {
-  const entry = Object.entries(constants.errno).find(([, value]) => value === errno);
-  return entry?.[0] ?? `error ${errno}`;
 }

@@ -1,12 +1,13 @@
 import { constants } from 'node:os';
 import { type Family, familyOf } from './address.ts';
+import { loadLibc } from './libc.ts';
 import {
-  askNetlink,
+  messageType,
+  Netlink,
   NetlinkError,
-  type NetlinkMessage,
-  NLM_F_DUMP,
   netlinkAttribute,
   netlinkAttributes,
+  openNetlink,
 } from './netlink.ts';
 import { addressAt, sockaddrWords } from './sockaddr.ts';
 
@@ -28,9 +29,6 @@ export interface RoutingRule {
   readonly from?: string;
 }
 
-const RTM_GETLINK = 18;
-const RTM_GETROUTE = 26;
-const RTM_GETRULE = 34;
 const RTM_F_LOOKUP_TABLE = 0x1000;
 const RTA = { destination: 1, source: 2, device: 4, gateway: 5, table: 15 } as const;
 const FRA = { source: 2, priority: 6, table: 15 } as const;
@@ -47,27 +45,27 @@ export function routeFrom(source: string, destination: string): Route | undefine
   const width = family === 'ipv4' ? 32 : 128;
   header.set([AF[family], width, width]);
   header.writeUInt32LE(RTM_F_LOOKUP_TABLE, 8);
-  let answer: NetlinkMessage | undefined;
-  try {
-    const question = [
+  return overNetlink((netlink) => {
+    const answer = netlink.ask(
+      messageType.getRoute,
       header,
       netlinkAttribute(RTA.destination, addressBytes(family, destination)),
       netlinkAttribute(RTA.source, addressBytes(family, source)),
-    ];
-    [answer] = askNetlink(RTM_GETROUTE, 0, Buffer.concat(question));
-  } catch (error) {
-    if (error instanceof NetlinkError && noRoute.has(error.errno)) return undefined;
-    throw error;
-  }
-  const attributes = answer && netlinkAttributes(answer.body, 12);
-  const index = attributes?.get(RTA.device)?.readUInt32LE(0);
-  if (!answer || !attributes || index === undefined) return undefined;
-  const gateway = attributes.get(RTA.gateway);
-  return {
-    device: linkNames().get(index) ?? `interface ${index}`,
-    ...(gateway && { gateway: addressText(family, gateway) }),
-    table: attributes.get(RTA.table)?.readUInt32LE(0) ?? answer.body[4]!,
-  };
+    );
+    if (typeof answer === 'number') {
+      if (noRoute.has(answer)) return undefined;
+      throw new NetlinkError(answer);
+    }
+    const attributes = netlinkAttributes(answer.body, 12);
+    const index = attributes.get(RTA.device)?.readUInt32LE(0);
+    if (index === undefined) return undefined;
+    const gateway = attributes.get(RTA.gateway);
+    return {
+      device: linkNames(netlink).get(index) ?? `interface ${index}`,
+      ...(gateway && { gateway: addressText(family, gateway) }),
+      table: attributes.get(RTA.table)?.readUInt32LE(0) ?? answer.body[4]!,
+    };
+  });
 }
 
 const { ENETUNREACH, EHOSTUNREACH, EINVAL, EACCES } = constants.errno;
@@ -78,7 +76,8 @@ const noRoute: ReadonlySet<number> = new Set([ENETUNREACH, EHOSTUNREACH, EINVAL,
 export function readRoutingRules(family: Family): RoutingRule[] {
   const header = Buffer.alloc(12);
   header[0] = AF[family];
-  const rules = askNetlink(RTM_GETRULE, NLM_F_DUMP, header).map(({ body }): RoutingRule => {
+  const answers = overNetlink((netlink) => netlink.list(messageType.getRule, header));
+  const rules = answers.map(({ body }): RoutingRule => {
     const attributes = netlinkAttributes(body, 12);
     const source = attributes.get(FRA.source);
     return {
@@ -90,9 +89,19 @@ export function readRoutingRules(family: Family): RoutingRule[] {
   return rules.sort((a, b) => a.priority - b.priority);
 }
 
-function linkNames(): Map<number, string> {
+function overNetlink<T>(ask: (netlink: Netlink) => T): T {
+  const libc = loadLibc();
+  const fd = openNetlink(libc, 'questions');
+  try {
+    return ask(new Netlink(libc, fd));
+  } finally {
+    libc.close(fd);
+  }
+}
+
+function linkNames(netlink: Netlink): Map<number, string> {
   return new Map(
-    askNetlink(RTM_GETLINK, NLM_F_DUMP, Buffer.alloc(16)).map(({ body }) => {
+    netlink.list(messageType.getLink, Buffer.alloc(16)).map(({ body }) => {
       const name = netlinkAttributes(body, 16).get(IFLA_IFNAME);
       return [body.readInt32LE(4), name?.toString('utf8').replace(/\0.*$/s, '') ?? ''] as const;
     }),

@@ -1,5 +1,5 @@
 import { AF_INET, type Libc } from '../../net/libc.ts';
-import { attributesOf, messageType, Netlink } from './netlink.ts';
+import { messageType, Netlink, netlinkAttributes } from '../../net/netlink.ts';
 import { type Route, Routes, sameRoute } from './routes.ts';
 
 /** The way between an address of ours and one of a peer, and who counts on it. */
@@ -22,15 +22,13 @@ const neighbourDestination = 1;
 export class FlowPaths {
   readonly #routes: Routes;
   readonly #changes: Netlink;
-  readonly #changesFd: number;
   readonly #paths = new Map<string, FlowPath>();
   /** To be looked at again. */
   readonly #doubtful = new Set<FlowPath>();
 
   constructor(libc: Libc, routesFd: number, changesFd: number, needsMac: boolean) {
     this.#routes = new Routes(libc, routesFd, needsMac);
-    this.#changes = new Netlink(libc);
-    this.#changesFd = changesFd;
+    this.#changes = new Netlink(libc, changesFd);
   }
 
   /** Undefined where packets of that way cannot be forwarded by the program. */
@@ -56,22 +54,23 @@ export class FlowPaths {
 
   /** Reads what the kernel tells: what may have changed is in doubt from now on. */
   takeChanges(): void {
-    const changes = this.#changes.changes(this.#changesFd);
+    const changes = this.#changes.changes();
     if (changes === 'lost') {
       this.#doubt(undefined);
       return;
     }
     for (const { type, body } of changes) {
       const isNeighbour = type === messageType.newNeighbour || type === messageType.delNeighbour;
-      this.#doubt(isNeighbour ? attributesOf(body, neighbourBytes).get(neighbourDestination) : undefined);
+      this.#doubt(
+        isNeighbour ? netlinkAttributes(body, neighbourBytes).get(neighbourDestination) : undefined,
+      );
     }
   }
 
   /** Doubts the ways by a neighbour, or all. */
-  #doubt(neighbour: DataView | undefined): void {
-    const address = neighbour && new Uint8Array(neighbour.buffer, neighbour.byteOffset, neighbour.byteLength);
+  #doubt(neighbour: Buffer | undefined): void {
     for (const path of this.#paths.values()) {
-      if (!address || Buffer.compare(path.route.nextHop, address) === 0) this.#doubtful.add(path);
+      if (!neighbour || neighbour.equals(path.route.nextHop)) this.#doubtful.add(path);
     }
   }
 

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import type { Libc } from '../../net/libc.ts';
+import { openNetlink } from '../../net/netlink.ts';
 import { maxSlots } from '../slot-table.ts';
 import { type SocketSource, systemCallSource } from '../socket-source.ts';
 import { Bpf, BpfError, type Hook } from './bpf.ts';
 import { flowBytes, keyBytes } from './flow-layout.ts';
 import { linkMemoryBytes, openLinks } from './kernel-links.ts';
-import { openNetlink } from './netlink.ts';
 import { tcxProgram, xdpProgram } from './programs.ts';
 
 export type KernelForwarder = 'kernel' | 'kernel-xdp';

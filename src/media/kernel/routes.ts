@@ -1,5 +1,5 @@
 import { AF_INET, type Libc } from '../../net/libc.ts';
-import { attributesOf, messageType, Netlink, writeAttribute } from './netlink.ts';
+import { messageType, Netlink, netlinkAttribute, netlinkAttributes } from '../../net/netlink.ts';
 
 /** The way from an address of this machine to another one. */
 export interface Route {
@@ -15,7 +15,7 @@ export interface Route {
 
 /** The beginning of each message's body before its attributes: struct rtmsg, ifinfomsg, ndmsg. */
 const routeBytes = 12;
-export const linkBytes = 16;
+const linkBytes = 16;
 const neighbourBytes = 12;
 
 const attribute = {
@@ -49,13 +49,11 @@ interface Link {
 /** Asks the kernel which way packets go, by its policy rules and tables. */
 export class Routes {
   readonly #netlink: Netlink;
-  readonly #fd: number;
   readonly #needsMac: boolean;
 
   /** `fd` is a socket of `openNetlink`; `needsMac` where the way must be known down to the next hop's address. */
   constructor(libc: Libc, fd: number, needsMac: boolean) {
-    this.#netlink = new Netlink(libc);
-    this.#fd = fd;
+    this.#netlink = new Netlink(libc, fd);
     this.#needsMac = needsMac;
   }
 
@@ -64,22 +62,23 @@ export class Routes {
    * route, the destination is this machine, the interface is down or something else, the next hop is unknown yet.
    */
   find(family: number, from: Uint8Array, to: Uint8Array): Route | undefined {
-    const answer = this.#netlink.ask(this.#fd, messageType.getRoute, (body) => {
-      body.setUint8(0, family);
-      body.setUint8(1, to.length * 8);
-      body.setUint8(2, from.length * 8);
-      const at = writeAttribute(body, routeBytes, attribute.routeDestination, to);
-      return writeAttribute(body, at, attribute.routeSource, from);
-    });
-    if (!answer || answer.body.getUint8(7) !== unicast) return undefined;
-    const attributes = attributesOf(answer.body, routeBytes);
-    const ifindex = attributes.get(attribute.routeInterface)?.getUint32(0, true);
+    const header = Buffer.alloc(routeBytes);
+    header.set([family, to.length * 8, from.length * 8]);
+    const answer = this.#netlink.ask(
+      messageType.getRoute,
+      header,
+      netlinkAttribute(attribute.routeDestination, to),
+      netlinkAttribute(attribute.routeSource, from),
+    );
+    if (typeof answer === 'number' || answer.body[7] !== unicast) return undefined;
+    const attributes = netlinkAttributes(answer.body, routeBytes);
+    const ifindex = attributes.get(attribute.routeInterface)?.readUInt32LE(0);
     // The next hop of the other family: the kernel itself can take that way.
     if (ifindex === undefined || attributes.has(attribute.routeVia)) return undefined;
     const gateway = attributes.get(attribute.routeGateway);
-    const nextHop = gateway ? bytesOf(gateway) : to.slice();
+    const nextHop = gateway ? Uint8Array.from(gateway) : to.slice();
     const metrics = attributes.get(attribute.routeMetrics);
-    const pathMtu = metrics && attributesOf(metrics, 0).get(attribute.metricMtu)?.getUint32(0, true);
+    const pathMtu = metrics && netlinkAttributes(metrics, 0).get(attribute.metricMtu)?.readUInt32LE(0);
     const link = this.#link(ifindex);
     if (!link) return undefined;
     const destinationMac = this.#needsMac ? this.#mac(family, ifindex, nextHop) : undefined;
@@ -89,37 +88,29 @@ export class Routes {
   }
 
   #link(ifindex: number): Link | undefined {
-    const answer = this.#netlink.ask(this.#fd, messageType.getLink, (body) => {
-      body.setInt32(4, ifindex, true);
-      return linkBytes;
-    });
-    if (!answer || answer.body.getUint16(2, true) !== ethernet) return undefined;
-    if ((answer.body.getUint32(8, true) & flagUp) === 0) return undefined;
-    const attributes = attributesOf(answer.body, linkBytes);
+    const header = Buffer.alloc(linkBytes);
+    header.writeInt32LE(ifindex, 4);
+    const answer = this.#netlink.ask(messageType.getLink, header);
+    if (typeof answer === 'number' || answer.body.readUInt16LE(2) !== ethernet) return undefined;
+    if ((answer.body.readUInt32LE(8) & flagUp) === 0) return undefined;
+    const attributes = netlinkAttributes(answer.body, linkBytes);
     const mac = attributes.get(attribute.linkAddress);
-    const mtu = attributes.get(attribute.linkMtu)?.getUint32(0, true);
-    if (mac?.byteLength !== macBytes || !mtu) return undefined;
-    return { name: nameOf(attributes.get(attribute.linkName)), mtu, mac: bytesOf(mac) };
+    const mtu = attributes.get(attribute.linkMtu)?.readUInt32LE(0);
+    if (mac?.length !== macBytes || !mtu) return undefined;
+    const name = attributes.get(attribute.linkName)?.toString('latin1').replace(/\0.*$/s, '') ?? '';
+    return { name, mtu, mac: Uint8Array.from(mac) };
   }
 
   #mac(family: number, ifindex: number, nextHop: Uint8Array): Uint8Array | undefined {
-    const answer = this.#netlink.ask(this.#fd, messageType.getNeighbour, (body) => {
-      body.setUint8(0, family);
-      body.setInt32(4, ifindex, true);
-      return writeAttribute(body, neighbourBytes, attribute.neighbourDestination, nextHop);
-    });
-    if (!answer || (answer.body.getUint16(8, true) & knownStates) === 0) return undefined;
-    const mac = attributesOf(answer.body, neighbourBytes).get(attribute.neighbourAddress);
-    return mac?.byteLength === macBytes ? bytesOf(mac) : undefined;
+    const header = Buffer.alloc(neighbourBytes);
+    header[0] = family;
+    header.writeInt32LE(ifindex, 4);
+    const destination = netlinkAttribute(attribute.neighbourDestination, nextHop);
+    const answer = this.#netlink.ask(messageType.getNeighbour, header, destination);
+    if (typeof answer === 'number' || (answer.body.readUInt16LE(8) & knownStates) === 0) return undefined;
+    const mac = netlinkAttributes(answer.body, neighbourBytes).get(attribute.neighbourAddress);
+    return mac?.length === macBytes ? Uint8Array.from(mac) : undefined;
   }
-}
-
-function bytesOf(view: DataView): Uint8Array {
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength).slice();
-}
-
-function nameOf(view: DataView | undefined): string {
-  return view ? Buffer.from(bytesOf(view)).toString('latin1').replace(/\0.*$/s, '') : '';
 }
 
 /** True where the two lead packets the same way. */
