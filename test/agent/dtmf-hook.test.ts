@@ -1,35 +1,30 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import { DtmfHook } from '../../src/agent/dtmf-hook.ts';
 import { CollectedLog } from '../support/collected-log.ts';
+import { listen } from '../support/fake-server.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 type Handler = (request: IncomingMessage, response: ServerResponse, body: string) => void;
 
 /** A web server on a loopback port of the system's choice. */
-async function serverFor(t: TestContext, handle: Handler): Promise<{ url: string; server: Server }> {
+async function serverFor(t: TestContext, handle: Handler): Promise<string> {
   const server = createServer(async (request, response) => {
     let body = '';
     for await (const chunk of request) body += String(chunk);
     handle(request, response, body);
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/keys`, server };
+  const { url, close } = await listen(server);
+  t.after(close);
+  return `${url}/keys`;
 }
 
 test('is told of each key, one after the other, as JSON by POST', async (t) => {
   const told: string[] = [];
   let busy = 0;
   const { promise, resolve } = Promise.withResolvers<void>();
-  const { url } = await serverFor(t, (request, response, body) => {
+  const url = await serverFor(t, (request, response, body) => {
     assert.equal(++busy, 1, 'one at a time');
     told.push(`${request.method} ${request.url} ${request.headers['content-type']} ${body}`);
     setImmediate(() => {
@@ -51,7 +46,7 @@ test('is told of each key, one after the other, as JSON by POST', async (t) => {
 test('what it refuses is dropped and told of, a redirect is not followed, and the next key is told', async (t) => {
   const seen: string[] = [];
   const { promise, resolve } = Promise.withResolvers<void>();
-  const { url } = await serverFor(t, (request, response, body) => {
+  const url = await serverFor(t, (request, response, body) => {
     seen.push(`${request.url} ${body}`);
     if (seen.length === 1) response.writeHead(302, { location: '/elsewhere' }).end();
     else response.writeHead(500).end(() => resolve());
@@ -68,7 +63,7 @@ test('what it refuses is dropped and told of, a redirect is not followed, and th
 
 test('one that never answers holds up nobody: a bounded number of keys waits, and the end is at once', async (t) => {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const { url } = await serverFor(t, () => resolve());
+  const url = await serverFor(t, () => resolve());
   const log = new CollectedLog();
   const hook = new DtmfHook(url, new ManualClock(), log);
   for (let n = 0; n < 5000; n++) hook.tell({ n });

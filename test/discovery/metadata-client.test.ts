@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { Agent, createServer, type ServerResponse } from 'node:http';
-import { type AddressInfo, Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { test } from 'node:test';
 import type { DiscoveryError } from '../../src/discovery/discovery-error.ts';
 import { MetadataClient, type MetadataClientOptions } from '../../src/discovery/metadata-client.ts';
 import { startFakeAzure } from '../support/fake-azure.ts';
-import { type FakeImds, type Fault, type SeenRequest, startFakeImds } from '../support/fake-imds.ts';
+import { type FakeImds, startFakeImds } from '../support/fake-imds.ts';
+import { type Fault, listen, type SeenRequest } from '../support/fake-server.ts';
 import { ImpatientClock } from '../support/impatient-clock.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
@@ -277,11 +278,9 @@ test('a question has its time from when it is asked, not from when it had to wai
     if (held.length === 8) arrived.resolve();
     if (held.length > 8) response.end('late');
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  await using listening = await listen(server);
   const clock = new ManualClock();
-  const client = open(`http://127.0.0.1:${port}`, { clock, callTimeoutMs: 5000 });
+  const client = open(listening.url, { clock, callTimeoutMs: 5000 });
   try {
     const asked = Array.from({ length: 16 }, (_, index) => client.get(`/${index}`));
     await arrived.promise;
@@ -292,8 +291,6 @@ test('a question has its time from when it is asked, not from when it had to wai
     assert.equal(clock.pending, 0);
   } finally {
     client.close();
-    server.close();
-    server.closeAllConnections();
   }
 });
 

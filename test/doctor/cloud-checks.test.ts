@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer, get, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, get, type ServerResponse } from 'node:http';
 import { describe, test } from 'node:test';
 import { DiscoveryError } from '../../src/discovery/discovery-error.ts';
 import type { Examination } from '../../src/discovery/finding.ts';
@@ -12,6 +10,7 @@ import { examineCloud } from '../../src/doctor/cloud-examination.ts';
 import { checkDetection } from '../../src/doctor/detection.ts';
 import { checkMetadata } from '../../src/doctor/metadata.ts';
 import { type MetadataExchange, MetadataWatch } from '../../src/doctor/metadata-watch.ts';
+import { type FakeServer, listen } from '../support/fake-server.ts';
 import { fakePatient, judged, pair, twoCards, udp } from './fake-patient.ts';
 
 function provider(name: string, vendor: string, more: Partial<Provider> = {}): Provider {
@@ -192,21 +191,8 @@ describe("the provider's own examination", () => {
   });
 });
 
-async function served(
-  answer: (path: string, response: import('node:http').ServerResponse) => void,
-): Promise<AsyncDisposable & { url: string }> {
-  const server: Server = createServer((request, response) => answer(request.url ?? '', response));
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    [Symbol.asyncDispose]: async () => {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
-  };
+function served(answer: (path: string, response: ServerResponse) => void): Promise<FakeServer> {
+  return listen(createServer((request, response) => answer(request.url ?? '', response)));
 }
 
 function ask(url: string): Promise<void> {

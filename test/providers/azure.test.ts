@@ -7,12 +7,13 @@ import { selectProvider } from '../../src/discovery/detect.ts';
 import type { DiscoveryError } from '../../src/discovery/discovery-error.ts';
 import type { Topology } from '../../src/discovery/topology.ts';
 import type { OsInterface } from '../../src/net/os-interfaces.ts';
-import { type AzureFault, type AzureRequest, startFakeAzure } from '../support/fake-azure.ts';
+import { type AzureRequest, startFakeAzure } from '../support/fake-azure.ts';
 import {
   type AzureDocuments,
   type AzureNicDescription,
   azureDocuments,
 } from '../support/fake-azure-document.ts';
+import type { Fault } from '../support/fake-server.ts';
 import { ImpatientClock } from '../support/impatient-clock.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { contextOf, fixture, pairs, type Surroundings } from './azure/surroundings.ts';
@@ -26,7 +27,7 @@ async function discoverFrom(documents: AzureDocuments, surroundings?: Surroundin
 }
 
 async function discoverWith(
-  fault: (request: AzureRequest, count: number) => AzureFault | undefined,
+  fault: (request: AzureRequest, count: number) => Fault | undefined,
 ): Promise<{ topology?: Topology; error?: DiscoveryError; requests: readonly AzureRequest[] }> {
   await using imds = await startFakeAzure({ documents: ONE_NIC });
   imds.fault = fault;
@@ -318,7 +319,7 @@ test('where all understood versions are newer the oldest of them serves, as the 
   assert.ok(requests.some(({ query }) => query.get('api-version') === '2024-03-15'));
 });
 
-const ANSWERS: [string, (request: AzureRequest) => AzureFault | undefined, code: string, words: RegExp][] = [
+const ANSWERS: [string, (request: AzureRequest) => Fault | undefined, code: string, words: RegExp][] = [
   ['a service that is switched off', () => ({ status: 403 }), 'discovery.metadata-forbidden', /came 403/],
   [
     'another web server',
@@ -405,7 +406,7 @@ for (const trouble of [
   });
 }
 
-const balancerTroubles: [AzureFault, code: string][] = [
+const balancerTroubles: [Fault, code: string][] = [
   [{ status: 500 }, 'discovery.metadata-failed'],
   [{ status: 200, body: '<html>' }, 'discovery.metadata-garbled'],
   [

@@ -4,7 +4,7 @@ import { gcp } from '../../providers/gcp.ts';
 import { planListeners } from '../../src/identity/listener-plan.ts';
 import { startFakeGce } from '../support/fake-gce.ts';
 import { type GceNic, type GceTree, gceDocument } from '../support/fake-gce-document.ts';
-import type { Fault, SeenRequest } from '../support/fake-imds.ts';
+import type { Fault, SeenRequest } from '../support/fake-server.ts';
 import { contextOf, discoverFrom, failureOf, NIC, ONE_NIC, os, pairs, recording } from './gcp/gcp-machine.ts';
 
 const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10'];

@@ -6,8 +6,9 @@ import type { DiscoveryContext } from '../../src/discovery/provider.ts';
 import type { Topology } from '../../src/discovery/topology.ts';
 import { sameTopology } from '../../src/discovery/topology-diff.ts';
 import type { Clock } from '../../src/net/clock.ts';
-import { type CloudFault, type CloudRequest, type FakeCloud, startFakeCloud } from '../support/fake-cloud.ts';
+import { type FakeCloud, startFakeCloud } from '../support/fake-cloud.ts';
 import { type CloudModel, cloudModels } from '../support/fake-clouds.ts';
+import type { Fault, SeenRequest } from '../support/fake-server.ts';
 import { ImpatientClock } from '../support/impatient-clock.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { quietLog } from '../support/quiet-log.ts';
@@ -23,18 +24,18 @@ const contextOf = (cloud: FakeCloud, clock: Clock = new ImpatientClock(999)): Di
 const { signal } = new AbortController();
 
 type Outcome = { readonly topology?: Topology; readonly error?: DiscoveryError };
-type Judge = (request: CloudRequest, count: number) => CloudFault | undefined;
+type Judge = (request: SeenRequest, count: number) => Fault | undefined;
 
 const always =
-  (fault: CloudFault): Judge =>
+  (fault: Fault): Judge =>
   () =>
     fault;
 const once =
-  (fault: CloudFault): Judge =>
+  (fault: Fault): Judge =>
   (_request, count) =>
     count === 1 ? fault : undefined;
 const reads =
-  (fault: CloudFault): Judge =>
+  (fault: Fault): Judge =>
   ({ method }) =>
     method === 'GET' ? fault : undefined;
 

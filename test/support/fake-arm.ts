@@ -1,39 +1,34 @@
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import { parseArgs } from 'node:util';
 import type { ArmDocument, ArmResource } from './fake-arm-document.ts';
+import {
+  count,
+  type FakeServer,
+  listen,
+  type Place,
+  type Reply,
+  readJson,
+  runFake,
+  type SeenRequest,
+  send,
+} from './fake-server.ts';
 
-export interface ArmRequest {
-  readonly method: string;
-  /** Without the query. */
-  readonly path: string;
-  readonly headers: IncomingMessage['headers'];
-}
-
-export interface ArmReply {
-  readonly status: number;
-  readonly headers?: Readonly<Record<string, string>>;
+export interface ArmReply extends Omit<Reply, 'body'> {
+  /** JSON, or a text as it is. */
   readonly body?: unknown;
 }
 
-export interface FakeArm extends AsyncDisposable {
-  /** `https://127.0.0.1:PORT`. */
-  readonly url: string;
-  readonly requests: readonly ArmRequest[];
+export interface FakeArm extends FakeServer {
+  /** Their paths are without the query. */
+  readonly requests: readonly SeenRequest[];
   /** Replace it to change the cloud. */
   document: ArmDocument;
   /** Asked before each request; undefined lets it through. `count` is 1 for the first request to that path. */
-  fault: (request: ArmRequest, count: number) => ArmReply | 'hang' | undefined;
-  close(): Promise<void>;
+  fault: (request: SeenRequest, count: number) => ArmReply | 'hang' | undefined;
 }
 
-export interface FakeArmOptions {
+export interface FakeArmOptions extends Place {
   readonly document: ArmDocument;
-  readonly host?: string;
-  readonly port?: number;
   /** Read for each request, in place of `document`. */
   readonly readDocument?: () => ArmDocument;
 }
@@ -43,9 +38,8 @@ const NETWORK = '/providers/microsoft.network';
 
 /** The Azure Resource Manager as far as networks go: bearer tokens, pages, refusals, long-running operations. */
 export async function startFakeArm(options: FakeArmOptions): Promise<FakeArm> {
-  const { host = '127.0.0.1', port = 0, readDocument } = options;
   const { keyFile, certificateFile } = options.document.tls;
-  const requests: ArmRequest[] = [];
+  const requests: SeenRequest[] = [];
   /** How often each operation was looked at: it ends at the second time. */
   const looks = new Map<string, number>();
   const server = createServer(
@@ -54,34 +48,23 @@ export async function startFakeArm(options: FakeArmOptions): Promise<FakeArm> {
       request.resume();
       const url = new URL(request.url ?? '', 'https://fake');
       const seen = { method: request.method ?? '', path: url.pathname, headers: request.headers };
-      requests.push(seen);
-      const count = requests.filter(
-        ({ method, path }) => method === seen.method && path === seen.path,
-      ).length;
-      const reply = arm.fault(seen, count) ?? answer(seen, url);
-      if (reply !== 'hang') send(reply, response);
+      const reply = arm.fault(seen, count(requests, seen)) ?? answer(seen, url);
+      if (reply === 'hang') return;
+      const { body: content = '' } = reply;
+      const body = typeof content === 'string' ? content : JSON.stringify(content);
+      send({ ...reply, body }, response, '', { 'Content-Type': 'application/json; charset=utf-8' });
     },
   );
   const arm: FakeArm = {
-    url: '',
+    ...(await listen(server, options)),
     requests,
     document: options.document,
     fault: () => undefined,
-    close: async () => {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
-    [Symbol.asyncDispose]: () => arm.close(),
   };
-  server.listen(port, host);
-  await once(server, 'listening');
-  const bound = server.address() as AddressInfo;
-  return Object.assign(arm, { url: `https://${bound.address}:${bound.port}` });
+  return arm;
 
-  function answer({ method, path, headers }: ArmRequest, url: URL): ArmReply {
-    const document = readDocument?.() ?? arm.document;
+  function answer({ method, path, headers }: SeenRequest, url: URL): ArmReply {
+    const document = options.readDocument?.() ?? arm.document;
     const authority = asAuthority(document, path, method);
     if (authority) return authority;
     if (headers.authorization !== `Bearer ${document.token}`) {
@@ -189,23 +172,9 @@ function failure(status: number, code: string, message: string): ArmReply {
   return { status, body: { error: { code, message } } };
 }
 
-function send({ status, headers, body }: ArmReply, response: ServerResponse): void {
-  response.writeHead(status, { 'Content-Type': 'application/json; charset=utf-8', ...headers });
-  response.end(body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body));
-}
-
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      host: { type: 'string', default: '169.254.169.254' },
-      port: { type: 'string', default: '443' },
-      document: { type: 'string' },
-    },
+  await runFake('fake-arm', (file, place) => {
+    const readDocument = () => readJson<ArmDocument>(file);
+    return startFakeArm({ ...place, document: readDocument(), readDocument });
   });
-  const file = values.document;
-  if (file === undefined) throw new Error('--document FILE.json is missing');
-  const readDocument = () => JSON.parse(readFileSync(file, 'utf8')) as ArmDocument;
-  const document = readDocument();
-  const arm = await startFakeArm({ host: values.host, port: Number(values.port), document, readDocument });
-  process.stdout.write(`fake-arm ${arm.url}\n`);
 }

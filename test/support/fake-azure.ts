@@ -1,32 +1,26 @@
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { parseArgs } from 'node:util';
 import type { AzureDocuments, ScheduledEventsDocument } from './fake-azure-document.ts';
+import {
+  count,
+  type FakeServer,
+  type Fault,
+  listen,
+  type Place,
+  type Reply,
+  readJson,
+  runFake,
+  type SeenRequest,
+  send,
+} from './fake-server.ts';
 
-/** What goes wrong with one request: an answer of one's own, no answer, a closed connection, or half an answer. */
-export type AzureFault = AzureReply | 'hang' | 'reset' | 'cut';
-
-export interface AzureReply {
-  readonly status: number;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
-}
-
-export interface AzureRequest {
-  readonly method: string;
-  /** Without the query. */
-  readonly path: string;
+/** The path is without the query. */
+export interface AzureRequest extends SeenRequest {
   readonly query: URLSearchParams;
-  readonly headers: IncomingMessage['headers'];
   readonly body: string;
 }
 
-export interface FakeAzure extends AsyncDisposable {
-  /** `http://127.0.0.1:PORT`. */
-  readonly url: string;
+export interface FakeAzure extends FakeServer {
   /** Every request since the start, oldest first. */
   readonly requests: readonly AzureRequest[];
   /** Replace it to change the machine. */
@@ -34,14 +28,11 @@ export interface FakeAzure extends AsyncDisposable {
   /** The versions that it understands. */
   versions: readonly string[];
   /** Asked before each request; undefined lets it through. `count` is 1 for the first request to that path. */
-  fault: (request: AzureRequest, count: number) => AzureFault | undefined;
-  close(): Promise<void>;
+  fault: (request: AzureRequest, count: number) => Fault | undefined;
 }
 
-export interface FakeAzureOptions {
+export interface FakeAzureOptions extends Place {
   readonly documents: AzureDocuments;
-  readonly host?: string;
-  readonly port?: number;
   /** Read for each request, in place of `documents`. */
   readonly readDocuments?: () => AzureDocuments;
 }
@@ -58,7 +49,6 @@ const VERSIONS = [
 
 /** Azure's metadata service: instance, load balancer, scheduled events and the tokens of the managed identity. */
 export async function startFakeAzure(options: FakeAzureOptions): Promise<FakeAzure> {
-  const { host = '127.0.0.1', port = 0, readDocuments } = options;
   const requests: AzureRequest[] = [];
   /** Events that were acknowledged: they start at once. */
   const started = new Set<string>();
@@ -66,23 +56,13 @@ export async function startFakeAzure(options: FakeAzureOptions): Promise<FakeAzu
     void respond(request, response);
   });
   const azure: FakeAzure = {
-    url: '',
+    ...(await listen(server, options)),
     requests,
     documents: options.documents,
     versions: VERSIONS,
     fault: () => undefined,
-    close: async () => {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
-    [Symbol.asyncDispose]: () => azure.close(),
   };
-  server.listen(port, host);
-  await once(server, 'listening');
-  const bound = server.address() as AddressInfo;
-  return Object.assign(azure, { url: `http://${bound.address}:${bound.port}` });
+  return azure;
 
   async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '', 'http://fake');
@@ -91,15 +71,12 @@ export async function startFakeAzure(options: FakeAzureOptions): Promise<FakeAzu
     // The SDK ends the path of the token with a slash, and the service does not mind.
     const path = url.pathname.replace(/\/$/, '');
     const seen = { method, path, query: url.searchParams, headers, body };
-    requests.push(seen);
-    if (requests.length > 10_000) requests.shift();
-    const count = requests.filter((other) => other.method === method && other.path === path).length;
-    send(azure.fault(seen, count) ?? answer(seen), response);
+    send(azure.fault(seen, count(requests, seen)) ?? answer(seen), response, '{"compute":');
   }
 
-  function answer(request: AzureRequest): AzureReply {
+  function answer(request: AzureRequest): Reply {
     const { method, path, query, headers } = request;
-    const documents = readDocuments?.() ?? azure.documents;
+    const documents = options.readDocuments?.() ?? azure.documents;
     if (headers['x-forwarded-for'] !== undefined)
       return refused('Bad request. X-Forwarded-For is not allowed');
     if (headers['metadata'] !== 'true') {
@@ -123,7 +100,7 @@ export async function startFakeAzure(options: FakeAzureOptions): Promise<FakeAzu
     return json(404, { error: 'Not found' });
   }
 
-  function acknowledge({ body }: AzureRequest): AzureReply {
+  function acknowledge({ body }: AzureRequest): Reply {
     const { StartRequests: asked } = JSON.parse(body) as { StartRequests?: { EventId: string }[] };
     if (!Array.isArray(asked) || asked.length === 0) return refused('StartRequests is missing');
     for (const { EventId: id } of asked) started.add(id);
@@ -144,7 +121,7 @@ export async function startFakeAzure(options: FakeAzureOptions): Promise<FakeAzu
   }
 }
 
-function token({ token: access }: AzureDocuments, resource: string | null): AzureReply {
+function token({ token: access }: AzureDocuments, resource: string | null): Reply {
   if (!resource) return json(400, { error: 'invalid_request', error_description: 'resource is missing' });
   if (access === undefined) {
     return json(400, { error: 'invalid_request', error_description: 'Identity not found' });
@@ -161,11 +138,11 @@ function token({ token: access }: AzureDocuments, resource: string | null): Azur
   });
 }
 
-function refused(error: string): AzureReply {
+function refused(error: string): Reply {
   return json(400, { error });
 }
 
-function json(status: number, body: unknown): AzureReply {
+function json(status: number, body: unknown): Reply {
   return {
     status,
     headers: { 'Content-Type': 'application/json; charset=utf-8' },
@@ -173,36 +150,9 @@ function json(status: number, body: unknown): AzureReply {
   };
 }
 
-function send(reply: AzureFault, response: ServerResponse): void {
-  if (reply === 'hang') return;
-  if (reply === 'reset') {
-    response.socket?.destroy();
-  } else if (reply === 'cut') {
-    response.writeHead(200, { 'Content-Length': '1000' });
-    response.write('{"compute":', () => response.socket?.destroy());
-  } else {
-    response.writeHead(reply.status, { 'Content-Type': 'text/plain', ...reply.headers });
-    response.end(reply.body ?? '');
-  }
-}
-
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      host: { type: 'string', default: '169.254.169.254' },
-      port: { type: 'string', default: '80' },
-      document: { type: 'string' },
-    },
+  await runFake('fake-azure', (file, place) => {
+    const readDocuments = () => readJson<AzureDocuments>(file);
+    return startFakeAzure({ ...place, documents: readDocuments(), readDocuments });
   });
-  const file = values.document;
-  if (file === undefined) throw new Error('--document FILE.json is missing');
-  const readDocuments = () => JSON.parse(readFileSync(file, 'utf8')) as AzureDocuments;
-  const documents = readDocuments();
-  const azure = await startFakeAzure({
-    host: values.host,
-    port: Number(values.port),
-    documents,
-    readDocuments,
-  });
-  process.stdout.write(`fake-azure ${azure.url}\n`);
 }

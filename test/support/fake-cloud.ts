@@ -1,88 +1,55 @@
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { parseArgs } from 'node:util';
-
-export interface CloudReply {
-  readonly status: number;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
-}
-
-export interface CloudRequest {
-  readonly method: string;
-  /** With the query. */
-  readonly path: string;
-  readonly headers: IncomingMessage['headers'];
-}
-
-/** An answer of one's own, no answer, a closed connection, half an answer, or half of one and no end. */
-export type CloudFault = CloudReply | 'hang' | 'reset' | 'cut' | 'slow';
+import { createServer } from 'node:http';
+import {
+  count,
+  type FakeServer,
+  type Fault,
+  listen,
+  type Place,
+  type Reply,
+  readJson,
+  runFake,
+  type SeenRequest,
+  seenRequest,
+  send,
+} from './fake-server.ts';
 
 /** What a cloud's service asks for before it answers: tokens, headers. Undefined lets the request through. */
-export type Gate = (request: CloudRequest) => CloudReply | undefined;
+export type Gate = (request: SeenRequest) => Reply | undefined;
 
 /** Bodies by path, with the query where there is one. */
 export type Documents = Readonly<Record<string, string>>;
 
-export interface FakeCloud extends AsyncDisposable {
-  readonly url: string;
-  readonly requests: readonly CloudRequest[];
+export interface FakeCloud extends FakeServer {
+  readonly requests: readonly SeenRequest[];
   documents: Documents;
   /** Asked before the gate; `count` is 1 for the first request of that method to that path. */
-  fault: (request: CloudRequest, count: number) => CloudFault | undefined;
+  fault: (request: SeenRequest, count: number) => Fault | undefined;
 }
 
 /** A metadata service of no particular cloud: the gate makes it one. */
 export async function startFakeCloud(
   documents: Documents,
   gate: Gate = () => undefined,
-  { host = '127.0.0.1', port = 0 }: { readonly host?: string; readonly port?: number } = {},
+  place: Place = {},
 ): Promise<FakeCloud> {
-  const requests: CloudRequest[] = [];
+  const requests: SeenRequest[] = [];
   const server = createServer((request, response) => {
-    const seen = { method: request.method ?? '', path: request.url ?? '', headers: request.headers };
-    requests.push(seen);
-    const count = requests.filter(({ method, path }) => method === seen.method && path === seen.path).length;
-    send(cloud.fault(seen, count) ?? gate(seen) ?? answer(seen), response);
+    const seen = seenRequest(request);
+    const reply = cloud.fault(seen, count(requests, seen)) ?? gate(seen) ?? answer(seen);
+    send(reply, response, '{"interfaces": [');
   });
-  const answer = ({ method, path }: CloudRequest): CloudReply => {
+  const answer = ({ method, path }: SeenRequest): Reply => {
     if (method !== 'GET') return { status: 405 };
     const body = Object.hasOwn(cloud.documents, path) ? cloud.documents[path] : undefined;
     return body === undefined ? { status: 404 } : { status: 200, body };
   };
-  server.listen(port, host);
-  await once(server, 'listening');
   const cloud: FakeCloud = {
-    url: `http://${host}:${(server.address() as AddressInfo).port}`,
+    ...(await listen(server, place)),
     requests,
     documents,
     fault: () => undefined,
-    [Symbol.asyncDispose]: async () => {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
   };
   return cloud;
-}
-
-function send(reply: CloudFault, response: ServerResponse): void {
-  if (reply === 'hang') return;
-  if (reply === 'reset') {
-    response.socket?.destroy();
-  } else if (reply === 'slow') {
-    response.writeHead(200, { 'Content-Length': '1000' });
-    response.write('{"interfaces": [');
-  } else if (reply === 'cut') {
-    response.writeHead(200, { 'Content-Length': '1000' });
-    response.write('{"interfaces": [', () => response.socket?.destroy());
-  } else {
-    response.writeHead(reply.status, { 'Content-Type': 'text/plain', ...reply.headers });
-    response.end(reply.body ?? (reply.status === 200 ? '' : `<html><title>${reply.status}</title></html>`));
-  }
 }
 
 /** A gate that wants a token from `PUT tokenPath`, shown as `show` says; `expire` refuses all given out so far. */
@@ -137,18 +104,15 @@ export function treeDocuments(root: string, tree: Tree): Documents {
 
 /** As a command it serves a file with the documents by path, which is read anew for each request. */
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: { host: { type: 'string' }, port: { type: 'string' }, document: { type: 'string' } },
+  await runFake('fake-cloud', async (file, place) => {
+    const cloud: FakeCloud = await startFakeCloud(
+      readJson(file),
+      () => {
+        cloud.documents = readJson(file);
+        return undefined;
+      },
+      place,
+    );
+    return cloud;
   });
-  const { host = '127.0.0.1', port = '0', document = '' } = values;
-  const read = (): Documents => JSON.parse(readFileSync(document, 'utf8')) as Documents;
-  const cloud: FakeCloud = await startFakeCloud(
-    read(),
-    () => {
-      cloud.documents = read();
-      return undefined;
-    },
-    { host, port: Number(port) },
-  );
-  process.stdout.write(`fake-cloud ${cloud.url}\n`);
 }

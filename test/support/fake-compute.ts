@@ -1,25 +1,15 @@
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { parseArgs } from 'node:util';
+import { createServer } from 'node:http';
 import type { ComputeProject } from './fake-compute-project.ts';
 import { gceInstance, gceProject, gceZone } from './fake-gce-document.ts';
+import { type FakeServer, type Fault, listen, type Place, readJson, runFake, send } from './fake-server.ts';
 
-export interface ComputeFault {
-  readonly status: number;
-  readonly body: string;
-}
-
-export interface FakeCompute extends AsyncDisposable {
-  /** For CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE. */
-  readonly url: string;
+/** Its address is for CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE. */
+export interface FakeCompute extends FakeServer {
   /** `GET /compute/v1/…` */
   readonly requests: readonly string[];
   project: ComputeProject;
   /** Asked before each request; undefined lets it through. */
-  fault: (path: string) => ComputeFault | 'hang' | 'reset' | undefined;
-  close(): Promise<void>;
+  fault: (path: string) => Fault | undefined;
 }
 
 const ACCEPTED_SCOPES = /^https:\/\/www\.googleapis\.com\/auth\/(cloud-platform|compute)(\.read-?only)?$/;
@@ -27,36 +17,24 @@ const ACCEPTED_SCOPES = /^https:\/\/www\.googleapis\.com\/auth\/(cloud-platform|
 /** The Compute API over REST, for the vendor's own client: tokens, scopes, permissions and answers as it has them. */
 export async function startFakeCompute(
   project: ComputeProject,
-  options: { host?: string; port?: number; read?: () => ComputeProject } = {},
+  options: Place & { readonly read?: () => ComputeProject } = {},
 ): Promise<FakeCompute> {
   const requests: string[] = [];
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '', 'http://compute.googleapis.com');
     requests.push(`${request.method} ${request.url}`);
-    const fault = compute.fault(url.pathname);
-    if (fault === 'hang') return;
-    if (fault === 'reset') return void response.socket?.destroy();
-    if (fault) return send(response, fault.status, fault.body);
-    const [status, body] = answer(options.read?.() ?? compute.project, url, request.headers.authorization);
-    send(response, status, JSON.stringify(body));
+    const { authorization } = request.headers;
+    const [status, body] = answer(options.read?.() ?? compute.project, url, authorization);
+    const reply = compute.fault(url.pathname) ?? { status, body: JSON.stringify(body) };
+    send(reply, response, '{', { 'Content-Type': 'application/json; charset=UTF-8' });
   });
   const compute: FakeCompute = {
-    url: '',
+    ...(await listen(server, options)),
     requests,
     project,
     fault: () => undefined,
-    close: async () => {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
-    [Symbol.asyncDispose]: () => compute.close(),
   };
-  server.listen(options.port ?? 0, options.host ?? '127.0.0.1');
-  await once(server, 'listening');
-  const bound = server.address() as AddressInfo;
-  return Object.assign(compute, { url: `http://${bound.address}:${bound.port}` });
+  return compute;
 }
 
 function answer(project: ComputeProject, url: URL, authorization: string | undefined): [number, unknown] {
@@ -126,22 +104,9 @@ function failure(code: number, message: string, status: string, reason?: string)
   return { error: { code, message, errors, status, ...(details && { details }) } };
 }
 
-function send(response: ServerResponse, status: number, body: string): void {
-  response.writeHead(status, { 'Content-Type': 'application/json; charset=UTF-8' });
-  response.end(body);
-}
-
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      host: { type: 'string', default: '169.254.169.254' },
-      port: { type: 'string', default: '8080' },
-      document: { type: 'string' },
-    },
+  await runFake('fake-compute', (file, place) => {
+    const read = () => readJson<ComputeProject>(file);
+    return startFakeCompute(read(), { ...place, read });
   });
-  const file = values.document;
-  if (file === undefined) throw new Error('--document FILE.json is missing');
-  const read = (): ComputeProject => JSON.parse(readFileSync(file, 'utf8')) as ComputeProject;
-  const compute = await startFakeCompute(read(), { host: values.host, port: Number(values.port), read });
-  process.stdout.write(`fake-compute ${compute.url}\n`);
 }

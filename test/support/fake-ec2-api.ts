@@ -1,11 +1,8 @@
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { parseArgs } from 'node:util';
 import type { FakeEc2Account } from './fake-ec2-account.ts';
 import { type Description, describeCalls, writeXml, type Xml } from './fake-ec2-xml.ts';
+import { type FakeServer, listen, type Place, readJson, runFake, send, type Trouble } from './fake-server.ts';
 
 /** One call: its parameters are those of the query protocol, `Filter.1.Name`. */
 export interface SeenCall {
@@ -19,14 +16,11 @@ export interface SeenCall {
 /** What goes wrong with one call: an error by its code, no answer, a broken connection, or a body that is none. */
 export type ApiFault =
   | { readonly status: number; readonly code: string; readonly message?: string }
-  | 'hang'
-  | 'reset'
-  | 'cut'
+  | Trouble
   | 'garbage';
 
-export interface FakeEc2Api extends AsyncDisposable {
-  /** `http://127.0.0.1:PORT`, for `AWS_ENDPOINT_URL_EC2`. */
-  readonly url: string;
+/** Its address is for `AWS_ENDPOINT_URL_EC2`. */
+export interface FakeEc2Api extends FakeServer {
   readonly calls: readonly SeenCall[];
   /** Asked at each call. */
   account: () => FakeEc2Account;
@@ -34,14 +28,9 @@ export interface FakeEc2Api extends AsyncDisposable {
   pageSize: number;
   /** `count` is 1 for the first call of that action. */
   fault: (call: SeenCall, count: number) => ApiFault | undefined;
-  close(): Promise<void>;
 }
 
-export interface FakeEc2ApiOptions {
-  /** `127.0.0.1` by default. */
-  readonly host?: string;
-  /** 0 by default: the operating system chooses. */
-  readonly port?: number;
+export interface FakeEc2ApiOptions extends Place {
   /** Read for each call. */
   readonly account: () => FakeEc2Account;
 }
@@ -63,29 +52,18 @@ export function unauthorizedOperation(action: string): ApiFault {
 
 /** A stand-in of the EC2 API: the query protocol in, XML out, pages, rights and signatures as the real one. */
 export async function startFakeEc2Api(options: FakeEc2ApiOptions): Promise<FakeEc2Api> {
-  const { host = '127.0.0.1', port = 0 } = options;
   const calls: SeenCall[] = [];
   const server = createServer((request, response) => {
     serve(request, response).catch((error: unknown) => response.destroy(error as Error));
   });
   const api: FakeEc2Api = {
-    url: '',
+    ...(await listen(server, options)),
     calls,
     account: options.account,
     pageSize: 1000,
     fault: () => undefined,
-    close: async () => {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
-    [Symbol.asyncDispose]: () => api.close(),
   };
-  server.listen(port, host);
-  await once(server, 'listening');
-  const bound = server.address() as AddressInfo;
-  return Object.assign(api, { url: `http://${bound.address}:${bound.port}` });
+  return api;
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const parameters = Object.fromEntries(new URLSearchParams(await text(request)));
@@ -152,37 +130,27 @@ function filtersOf(parameters: SeenCall['parameters']): [name: string, values: s
 }
 
 function fail(fault: ApiFault, response: ServerResponse): void {
-  if (fault === 'hang') return;
-  if (fault === 'reset') {
-    response.socket?.destroy();
-  } else if (fault === 'cut') {
-    response.writeHead(200, { 'Content-Length': '1000' });
-    response.write('<DescribeNetw', () => response.socket?.destroy());
-  } else if (fault === 'garbage') {
-    response.writeHead(200, { 'Content-Type': 'text/html' });
-    response.end('<html><p>Log in to the hotel network');
+  if (fault === 'garbage') {
+    const headers = { 'Content-Type': 'text/html' };
+    send({ status: 200, headers, body: '<html><p>Log in to the hotel network' }, response, '');
+  } else if (typeof fault === 'string') {
+    send(fault, response, '<DescribeNetw');
   } else {
     const { status, code, message = '' } = fault;
-    response.writeHead(status, { 'Content-Type': 'text/xml;charset=UTF-8' });
+    const headers = { 'Content-Type': 'text/xml;charset=UTF-8' };
     const errors = { Errors: { Error: { Code: code, Message: message } }, RequestID: 'request' };
-    response.end(`<?xml version="1.0" encoding="UTF-8"?>\n<Response>${writeXml(errors)}</Response>`);
+    const body = `<?xml version="1.0" encoding="UTF-8"?>\n<Response>${writeXml(errors)}</Response>`;
+    send({ status, headers, body }, response, '');
   }
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      host: { type: 'string', default: '127.0.0.1' },
-      port: { type: 'string', default: '0' },
-      document: { type: 'string' },
-    },
+  await runFake('fake-ec2-api', async (file, place) => {
+    // Whoever changes it puts the new file in place whole.
+    const account = () => readJson<FakeEc2Document>(file);
+    const api = await startFakeEc2Api({ ...place, account });
+    api.fault = ({ action }) =>
+      account().forbidden?.includes(action) ? unauthorizedOperation(action) : undefined;
+    return api;
   });
-  const file = values.document;
-  if (file === undefined) throw new Error('--document FILE.json is missing');
-  // Whoever changes it puts the new file in place whole.
-  const read = (): FakeEc2Document => JSON.parse(readFileSync(file, 'utf8')) as FakeEc2Document;
-  const api = await startFakeEc2Api({ host: values.host, port: Number(values.port), account: read });
-  api.fault = ({ action }) =>
-    read().forbidden?.includes(action) ? unauthorizedOperation(action) : undefined;
-  process.stdout.write(`fake-ec2-api ${api.url}\n`);
 }

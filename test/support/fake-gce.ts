@@ -1,10 +1,7 @@
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { readFileSync, watch } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { basename, dirname } from 'node:path';
-import { parseArgs } from 'node:util';
 import {
   type GceDescription,
   type GceTree,
@@ -14,11 +11,20 @@ import {
   isNumber,
   parseGceDocument,
 } from './fake-gce-document.ts';
-import type { Fault, Reply, SeenRequest } from './fake-imds.ts';
+import {
+  count,
+  type FakeServer,
+  type Fault,
+  listen,
+  type Place,
+  type Reply,
+  runFake,
+  type SeenRequest,
+  seenRequest,
+  send as sendAs,
+} from './fake-server.ts';
 
-export interface FakeGce extends AsyncDisposable {
-  /** `http://127.0.0.1:PORT`. */
-  readonly url: string;
+export interface FakeGce extends FakeServer {
   /** Every request since the start, oldest first. */
   readonly requests: readonly SeenRequest[];
   /** How many requests are being held until something changes. */
@@ -33,7 +39,6 @@ export interface FakeGce extends AsyncDisposable {
   holding(count: number): Promise<void>;
   /** Resolves at the next request that `matches`, past ones included. */
   asked(matches: (request: SeenRequest) => boolean): Promise<SeenRequest>;
-  close(): Promise<void>;
 }
 
 interface Held {
@@ -46,10 +51,7 @@ interface Held {
 const ROOT = '/computeMetadata/v1/';
 
 /** A metadata server as Compute Engine has it: flavour, ETags, directories, requests that wait for a change. */
-export async function startFakeGce(
-  document: GceTree,
-  { host = '127.0.0.1', port = 0 }: { host?: string; port?: number } = {},
-): Promise<FakeGce> {
+export async function startFakeGce(document: GceTree, place: Place = {}): Promise<FakeGce> {
   let current = document;
   const requests: SeenRequest[] = [];
   const held = new Set<Held>();
@@ -70,13 +72,10 @@ export async function startFakeGce(
     });
 
   const server = createServer((request, response) => {
-    const seen = { method: request.method ?? '', path: request.url ?? '', headers: request.headers };
-    requests.push(seen);
-    if (requests.length > 10_000) requests.shift();
-    const count = requests.filter(({ path }) => path === seen.path).length;
-    const fault = gce.fault(seen, count);
+    const seen = seenRequest(request);
+    const fault = gce.fault(seen, count(requests, seen));
     if (fault === undefined) answer(request, response, seen);
-    else fail(fault, response);
+    else send(fault, response);
     looked();
   });
 
@@ -115,7 +114,7 @@ export async function startFakeGce(
   }
 
   const gce: FakeGce = {
-    url: '',
+    ...(await listen(server, place)),
     requests,
     get held() {
       return held.size;
@@ -134,18 +133,7 @@ export async function startFakeGce(
       await until(() => (held.size >= count ? true : undefined));
     },
     asked: (matches) => until(() => requests.find(matches)),
-    close: async () => {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
-    [Symbol.asyncDispose]: () => gce.close(),
   };
-  server.listen(port, host);
-  await once(server, 'listening');
-  const bound = server.address() as AddressInfo;
-  Object.defineProperty(gce, 'url', { value: `http://${bound.address}:${bound.port}` });
   return gce;
 }
 
@@ -214,23 +202,12 @@ function textOf(node: GceValue): string {
     .join('\n');
 }
 
-function send({ status, headers, body }: Reply, response: ServerResponse): void {
-  response.writeHead(status, {
+function send(reply: Fault, response: ServerResponse): void {
+  sendAs(reply, response, '[{"ip":"10.', {
     'Metadata-Flavor': 'Google',
     Server: 'Metadata Server for VM',
     'Content-Type': 'application/text',
-    ...headers,
   });
-  response.end(body ?? `<!DOCTYPE html><title>Error ${status}</title>`);
-}
-
-function fail(fault: Fault, response: ServerResponse): void {
-  if (fault === 'hang') return;
-  if (fault === 'reset') response.socket?.destroy();
-  else if (fault === 'cut') {
-    response.writeHead(200, { 'Metadata-Flavor': 'Google', 'Content-Length': '1000' });
-    response.write('[{"ip":"10.', () => response.socket?.destroy());
-  } else send(fault, response);
 }
 
 /** A file holds a description (`{"nics": […]}`) or a recorded document. */
@@ -240,23 +217,16 @@ function readDocumentFile(path: string): GceTree {
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      host: { type: 'string', default: '169.254.169.254' },
-      port: { type: 'string', default: '80' },
-      document: { type: 'string' },
-    },
+  await runFake('fake-gce', async (file, place) => {
+    const gce = await startFakeGce(readDocumentFile(file), place);
+    watch(dirname(file), (_event, name) => {
+      if (name !== basename(file)) return;
+      try {
+        gce.replace(readDocumentFile(file));
+      } catch {
+        // Half written just now: the machine is still as it was.
+      }
+    });
+    return gce;
   });
-  const file = values.document;
-  if (file === undefined) throw new Error('--document FILE.json is missing');
-  const gce = await startFakeGce(readDocumentFile(file), { host: values.host, port: Number(values.port) });
-  watch(dirname(file), (_event, name) => {
-    if (name !== basename(file)) return;
-    try {
-      gce.replace(readDocumentFile(file));
-    } catch {
-      // Half written just now: the machine is still as it was.
-    }
-  });
-  process.stdout.write(`fake-gce ${gce.url}\n`);
 }

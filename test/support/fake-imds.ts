@@ -1,32 +1,20 @@
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { parseArgs } from 'node:util';
+import { createServer } from 'node:http';
 import { type ImdsTree, imdsDocument, type MachineDescription } from './fake-imds-document.ts';
+import {
+  count,
+  type FakeServer,
+  type Fault,
+  listen,
+  type Place,
+  type Reply,
+  readJson,
+  runFake,
+  type SeenRequest,
+  seenRequest,
+  send,
+} from './fake-server.ts';
 
-/**
- * What goes wrong with one request: an answer of one's own, no answer, a closed connection, or half an answer.
- */
-export type Fault = Reply | 'hang' | 'reset' | 'cut';
-/** An answer that comes byte by byte and never ends. */
-export type SlowFault = 'trickle';
-
-export interface Reply {
-  readonly status: number;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
-}
-
-export interface SeenRequest {
-  readonly method: string;
-  readonly path: string;
-  readonly headers: IncomingMessage['headers'];
-}
-
-export interface FakeImds extends AsyncDisposable {
-  /** `http://127.0.0.1:PORT`. */
-  readonly url: string;
+export interface FakeImds extends FakeServer {
   /** Every request since the start, oldest first. */
   readonly requests: readonly SeenRequest[];
   /** What is below `/latest/meta-data/`; replace it to change the machine. With a key `switched-off` all is 403. */
@@ -34,17 +22,12 @@ export interface FakeImds extends AsyncDisposable {
   /** What is below `/latest/dynamic/`. */
   dynamic: ImdsTree;
   /** Asked before each request; undefined lets it through. `count` is 1 for the first request to that path. */
-  fault: (request: SeenRequest, count: number) => Fault | SlowFault | undefined;
+  fault: (request: SeenRequest, count: number) => Fault | undefined;
   /** Every token given out so far is refused from now on. */
   expireTokens(): void;
-  close(): Promise<void>;
 }
 
-export interface FakeImdsOptions {
-  /** `127.0.0.1` by default. */
-  readonly host?: string;
-  /** 0 by default: the operating system chooses. */
-  readonly port?: number;
+export interface FakeImdsOptions extends Place {
   readonly document?: ImdsTree;
   /** Read for each request, in place of `document`. */
   readonly readDocument?: () => ImdsTree;
@@ -55,18 +38,15 @@ const DYNAMIC = '/latest/dynamic/';
 
 /** An instance metadata service as EC2 has it, version 2 only: without a token there is no answer. */
 export async function startFakeImds(options: FakeImdsOptions = {}): Promise<FakeImds> {
-  const { host = '127.0.0.1', port = 0, document = {}, readDocument } = options;
+  const { document = {}, readDocument } = options;
   const requests: SeenRequest[] = [];
   let tokens = new Set<string>();
   const server = createServer((request, response) => {
-    const seen = { method: request.method ?? '', path: request.url ?? '', headers: request.headers };
-    requests.push(seen);
-    if (requests.length > 10_000) requests.shift();
-    const count = requests.filter(({ method, path }) => method === seen.method && path === seen.path).length;
-    send(imds.fault(seen, count) ?? answer(seen), response);
+    const seen = seenRequest(request);
+    send(imds.fault(seen, count(requests, seen)) ?? answer(seen), response, '10.0.');
   });
   const imds: FakeImds = {
-    url: '',
+    ...(await listen(server, options)),
     requests,
     document,
     dynamic: {},
@@ -74,19 +54,8 @@ export async function startFakeImds(options: FakeImdsOptions = {}): Promise<Fake
     expireTokens: () => {
       tokens = new Set();
     },
-    close: async () => {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
-    [Symbol.asyncDispose]: () => imds.close(),
   };
-  server.listen(port, host);
-  await once(server, 'listening');
-  const bound = server.address() as AddressInfo;
-  const shown = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
-  return Object.assign(imds, { url: `http://${shown}:${bound.port}` });
+  return imds;
 
   function answer({ method, path, headers }: SeenRequest): Reply {
     const document = readDocument?.() ?? imds.document;
@@ -112,23 +81,6 @@ export async function startFakeImds(options: FakeImdsOptions = {}): Promise<Fake
   }
 }
 
-function send(reply: Fault | SlowFault, response: ServerResponse): void {
-  if (reply === 'hang') return;
-  if (reply === 'reset') {
-    response.socket?.destroy();
-  } else if (reply === 'trickle') {
-    response.writeHead(200);
-    const timer = setInterval(() => response.write('1'), 5);
-    response.on('close', () => clearInterval(timer));
-  } else if (reply === 'cut') {
-    response.writeHead(200, { 'Content-Length': '1000' });
-    response.write('10.0.', () => response.socket?.destroy());
-  } else {
-    response.writeHead(reply.status, { 'Content-Type': 'text/plain', ...reply.headers });
-    response.end(reply.body ?? (reply.status === 200 ? '' : `<html><title>${reply.status}</title></html>`));
-  }
-}
-
 function lookUp(tree: ImdsTree, path: string): string | undefined {
   let node: ImdsTree[string] = tree;
   for (const name of path.split('/').filter((part) => part !== '')) {
@@ -147,32 +99,23 @@ function isDirectory(node: ImdsTree[string]): node is ImdsTree {
 
 /** A file holds a description (`{"nics": […]}`) or a whole tree; it is read anew for each request. */
 function readDocumentFile(path: string): ImdsTree {
-  const parsed = JSON.parse(readFileSync(path, 'utf8')) as MachineDescription | ImdsTree;
+  const parsed = readJson<MachineDescription | ImdsTree>(path);
   return Array.isArray(parsed['nics']) ? imdsDocument(parsed as MachineDescription) : (parsed as ImdsTree);
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      host: { type: 'string', default: '169.254.169.254' },
-      port: { type: 'string', default: '80' },
-      document: { type: 'string' },
-    },
+  await runFake('fake-imds', (file, place) => {
+    let last = readDocumentFile(file);
+    return startFakeImds({
+      ...place,
+      readDocument: () => {
+        try {
+          last = readDocumentFile(file);
+        } catch {
+          // Half written just now: the machine is still as it was.
+        }
+        return last;
+      },
+    });
   });
-  const file = values.document;
-  if (file === undefined) throw new Error('--document FILE.json is missing');
-  let last = readDocumentFile(file);
-  const imds = await startFakeImds({
-    host: values.host,
-    port: Number(values.port),
-    readDocument: () => {
-      try {
-        last = readDocumentFile(file);
-      } catch {
-        // Half written just now: the machine is still as it was.
-      }
-      return last;
-    },
-  });
-  process.stdout.write(`fake-imds ${imds.url}\n`);
 }

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import type { Ec2Answer } from '../../../providers/ec2/api-answer.ts';
 import { askEc2 } from '../../../providers/ec2/ask-ec2.ts';
@@ -9,6 +8,7 @@ import { type Ec2Surroundings, ec2Context, osInterface } from '../../support/ec2
 import { type FakeEc2Account, healthyAccount } from '../../support/fake-ec2-account.ts';
 import { fakeAccessKey, startFakeEc2Api, unauthorizedOperation } from '../../support/fake-ec2-api.ts';
 import { startFakeImds } from '../../support/fake-imds.ts';
+import { listen } from '../../support/fake-server.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 
 // The SDK is the real one, in the real child process.
@@ -219,17 +219,15 @@ test("the role's credentials come from metadata", async () => {
   assert.ok('items' in (await ask({ api, imds, env })).interfaces);
 });
 
-test('AWS_ENDPOINT_URL serves too, and a proxy is used unless NO_PROXY says otherwise', async (t) => {
+test('AWS_ENDPOINT_URL serves too, and a proxy is used unless NO_PROXY says otherwise', async () => {
   await using api = await startApi();
   const asked: string[] = [];
   const proxy = createServer((request, response) => {
     asked.push(request.url ?? '');
     response.writeHead(502).end();
   });
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-  t.after(() => proxy.closeAllConnections());
-  t.after(() => proxy.close());
-  const HTTP_PROXY = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  await using listening = await listen(proxy);
+  const HTTP_PROXY = listening.url;
   const env = {
     AWS_ENDPOINT_URL_EC2: undefined,
     AWS_ENDPOINT_URL: api.url,
