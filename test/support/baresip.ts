@@ -271,6 +271,8 @@ function configuration(host: LabHost, options: PhoneOptions, directory: string):
     `sip_listen ${bracket(host.address)}:${options.port ?? 5060}`,
     `call_local_timeout ${options.ringsForS ?? 120}`,
     'call_max_calls 4',
+    // Left alone it takes any, also those of a sipp on its host.
+    'rtp_ports 10000-19999',
     `audio_source ausine,${options.toneHz}`,
     // All that ausine offers; baresip converts to the codec's 8 kHz, mono.
     'ausrc_srate 48000',

@@ -57,9 +57,9 @@ interface NftElement {
 
 /**
  * Counts, in the kernel, the RTP that reaches each port of a run. sipp itself has no socket on those ports: so
- * the host also keeps to itself that they are closed.
+ * the host also keeps to itself that they are closed, until the run has ended.
  */
-export class MediaCounter {
+export class MediaCounter implements AsyncDisposable {
   readonly #host: LabHost;
   readonly #table: string;
 
@@ -88,5 +88,10 @@ table ip ${table} {
     const { nftables } = JSON.parse(stdout) as { nftables: { set?: { elem?: NftElement[] } }[] };
     const elements = nftables.flatMap(({ set }) => set?.elem ?? []);
     return new Map(elements.map(({ elem }) => [elem.val, elem.counter.packets]));
+  }
+
+  /** Whoever has those ports next hears what is sent to them. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#host.run('nft', ['delete', 'table', 'ip', this.#table]);
   }
 }

@@ -65,6 +65,16 @@ describe('sipp between two hosts', needsRoot, () => {
     await assert.rejects(callee.finished, { code: 'ERR_TEST_PROGRAM' });
   });
 
+  test('who has the ports of a run after it hears what is sent there', async () => {
+    const [alice, bob] = [lab.host('alice-host'), lab.host('bob-host')];
+    await using next = await bob.openUdp(undefined, 20_000);
+    await using sender = await alice.openUdp();
+    const run = await SippRun.start(bob, { scenario: 'uas' });
+    await run[Symbol.asyncDispose]();
+    await sender.send('first', 20_000, bob.address);
+    assert.equal((await next.receive()).bytes.toString(), 'first');
+  });
+
   test('passwords do not stand on the command line', async () => {
     await using silent = await lab.host('bob-host').openUdp(undefined, 5080);
     await using run = await SippRun.start(lab.host('alice-host'), {

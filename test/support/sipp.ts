@@ -100,15 +100,17 @@ export class SippRun implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.program.stop('SIGKILL');
+    await this.finished.catch(() => {});
   }
 
   async #finish(timeoutMs: number): Promise<SippResult> {
+    await using media = this.#media;
     const { exitCode } = await this.program.ended(timeoutMs);
     const statistics = parseSippStatistics(this.#read('statistics.csv'));
     const errors = this.#read('errors.log');
     if (!statistics)
       throw new ProgramError(`${this.program.name} left no figures.\n${errors}\n${this.program.output}`);
-    return { ...statistics, exitCode, errors, rtpReceived: await this.#media.packetsByPort() };
+    return { ...statistics, exitCode, errors, rtpReceived: await media.packetsByPort() };
   }
 
   /**
