@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { ForwarderKind } from '../../src/media/media-contract.ts';
 import type { BaresipPhone } from '../support/baresip.ts';
 import type { Packet } from '../support/capture-decoder.ts';
 import { asRtp } from '../support/capture-rtp.ts';
 import { runCloudsip } from '../support/cloudsip.ts';
+import { labForwarders } from '../support/lab-forwarders.ts';
 import { needsRoot } from '../support/privileged.ts';
 import { dualStackCloud, publicAddress6 } from './dual-stack-cloud.ts';
 import { call, hangUp, holdAndResume, Office, publicAddress } from './office.ts';
 
-const kinds: readonly ForwarderKind[] = ['kernel', 'koffi', 'dgram'];
+const kinds = labForwarders('kernel', 'koffi', 'dgram');
 const sixth = `[${publicAddress6}]`;
 
 for (const kind of kinds) {

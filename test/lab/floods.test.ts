@@ -3,14 +3,14 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { ForwarderKind } from '../../src/media/media-contract.ts';
 import type { BaresipPhone } from '../support/baresip.ts';
 import { runCloudsip } from '../support/cloudsip.ts';
+import { labForwarders } from '../support/lab-forwarders.ts';
 import { needsRoot } from '../support/privileged.ts';
 import { requestText } from '../support/sip-text.ts';
 import { call, hangUp, Office, publicAddress, talk } from './office.ts';
 
-const kinds: readonly ForwarderKind[] = ['kernel', 'kernel-xdp', 'koffi'];
+const kinds = labForwarders('kernel', 'kernel-xdp', 'koffi');
 const packetsPerSecond = 100_000;
 const seconds = 2;
 const floodProgram = fileURLToPath(new URL('../support/flood.ts', import.meta.url));

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { ForwarderKind } from '../../src/media/media-contract.ts';
 import type { BaresipPhone } from '../support/baresip.ts';
+import { labForwarders } from '../support/lab-forwarders.ts';
 import { needsRoot } from '../support/privileged.ts';
 import { call, hangUp, holdAndResume, Office, talk } from './office.ts';
 
-const kinds: readonly ForwarderKind[] = ['kernel', 'kernel-xdp', 'koffi', 'dgram'];
+const kinds = labForwarders('kernel', 'kernel-xdp', 'koffi', 'dgram');
 
 interface EndLine {
   readonly streams: readonly {

@@ -4,6 +4,7 @@ import type { CallLine, CallStream } from '../../src/proxy/call-lines.ts';
 import { readWav } from '../media/recording/read-wav.ts';
 import type { BaresipPhone } from '../support/baresip.ts';
 import { runCloudsip } from '../support/cloudsip.ts';
+import { labForwarders } from '../support/lab-forwarders.ts';
 import { needsRoot } from '../support/privileged.ts';
 import { strongestTone } from '../support/tone.ts';
 import { cloud } from './cloud.ts';
@@ -31,7 +32,7 @@ interface EndLine {
   readonly streams: readonly { readonly packets: number }[];
 }
 
-for (const kind of ['koffi', 'kernel', 'dgram'] as const) {
+for (const kind of labForwarders('koffi', 'kernel', 'dgram')) {
   test(`a public address moves to another card during calls, with media by ${kind}`, needsRoot, async () => {
     await using office = await Office.open({
       topology: withFrank,

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
-import type { ForwarderKind } from '../../src/media/media-contract.ts';
 import { addressesOf, portsOf, sdp } from '../media/support.ts';
+import { labForwarders } from '../support/lab-forwarders.ts';
 import { NumberedStream } from '../support/numbered-stream.ts';
 import { needsRoot } from '../support/privileged.ts';
 import { type DeskCall, SipDesk } from '../support/sip-desk.ts';
 import type { LabSocket } from './lab-socket.ts';
 import { Office, publicAddress } from './office.ts';
 
-const kinds: readonly ForwarderKind[] = ['kernel', 'kernel-xdp', 'koffi', 'dgram'];
+const kinds = labForwarders('kernel', 'kernel-xdp', 'koffi', 'dgram');
 /** Ten times as dense as telephony. */
 const intervalMs = 2;
 /** LAB_ROUNDS=100 for longer. */

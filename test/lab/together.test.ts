@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { ForwarderKind } from '../../src/media/media-contract.ts';
+import { labForwarders } from '../support/lab-forwarders.ts';
 import { needsRoot } from '../support/privileged.ts';
 import { runSipp, SippRun } from '../support/sipp.ts';
 import { Office, publicAddress } from './office.ts';
 
-const kinds: readonly ForwarderKind[] = ['kernel', 'koffi'];
+const kinds = labForwarders('kernel', 'koffi');
 /** Calls that talk all the time. */
 const standing = 20;
 const standingToneMs = 14_000;
