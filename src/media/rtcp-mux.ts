@@ -46,8 +46,10 @@ export function rtcpForms(
     const pair = receiver.pairAt(index);
     if (!pair || !isActive(section) || !rtpProto.test(section.proto)) return undefined;
     if (kind === 'answer') return { beside: pair.muxes, alone: pair.muxes };
-    // Who has agreed to it may still give it back (RFC 5761 5.1.1).
-    return { beside: hasRtcpBeside(section) || keeps || isNeeded(section), alone: false };
+    // Who has agreed to it may still give it back (RFC 5761 5.1.1), but with ICE there is no candidate for it any more
+    // (RFC 8839 4.2.5: what a=rtcp names is among the candidates).
+    const alone = pair.muxes && receiver.ice !== undefined;
+    return { beside: hasRtcpBeside(section) || keeps || isNeeded(section), alone };
   };
   return media.map((section, index) => {
     const head = heads[index]!;

@@ -2,6 +2,7 @@ import { type Additions, readdress, type SectionPort } from '../sdp/readdress.ts
 import type { SessionDescription } from '../sdp/session-description.ts';
 import type { MediaLeg } from './media-leg.ts';
 import { rtcpForms } from './rtcp-mux.ts';
+import { rtpProto } from './stream-form.ts';
 import { isActive, isRelayed } from './stream-remote.ts';
 
 /** A description as the side that `receiver` faces has to read it. */
@@ -28,8 +29,8 @@ export function writeDescription(
     const candidate = (component: 1 | 2): string =>
       `a=candidate:1 ${component} UDP ${2_130_706_432 - component} ${advertisedAddress} ${pair.port + component - 1} typ host`;
     lines.push(candidate(1));
-    // Until both sides have agreed to one port there are two components (RFC 8445 5.1.1.1).
-    if (!pair.muxes) lines.push(candidate(2));
+    // Until both sides have agreed to one port RTP has two components (RFC 8445 5.1.1.1); nothing else has (RFC 8839 5.1).
+    if (!pair.muxes && rtpProto.test(section.proto)) lines.push(candidate(2));
     lines.push('a=end-of-candidates');
     return lines;
   });

@@ -122,6 +122,20 @@ for (const forwarder of kinds) {
       assert.notEqual(first, 0);
     });
 
+    it('what is no RTP has one component of ICE (RFC 8839 5.1)', async (t) => {
+      const { callee, rewrite } = await setUp(t);
+      const ice = ['ice-ufrag:abcd', 'ice-pwd:0123456789012345678901'];
+      const data = (port: number): string =>
+        sdp('127.0.0.1', { port, media: 'application', proto: 'UDP/DTLS/SCTP', attributes: ice });
+      for (const text of [
+        rewrite('offer', 'caller', data(4000)),
+        rewrite('answer', 'callee', data(callee.port)),
+      ]) {
+        assert.deepEqual(text.match(/^a=candidate:1 \d /gm), ['a=candidate:1 1 ']);
+        assert.match(text, /^a=end-of-candidates\r$/m);
+      }
+    });
+
     it('an ICE client finds the relay, and nothing but its checks says where it is', async (t) => {
       const { relay, clock, session, callee, rewrite } = await setUp(t);
       const ice = [

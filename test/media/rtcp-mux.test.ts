@@ -302,6 +302,22 @@ for (const forwarder of kinds) {
       await judge(relay, caller, callee);
     });
 
+    it('an offer to who has agreed to one port names no other, where ICE has one component', async (t) => {
+      const { caller, callee, offer, answer } = await open(t, forwarder);
+      const ice = ['ice-ufrag:abcd', 'ice-pwd:0123456789012345678901'];
+      offer('caller', ...ice, 'rtcp-mux');
+      answer('callee', ...ice, 'rtcp-mux');
+      for (const [from, reader] of [
+        ['caller', callee],
+        ['callee', caller],
+      ] as const) {
+        const text = offer(from, ...ice, 'rtcp-mux');
+        assert.doesNotMatch(text, /^a=candidate:1 2 /m);
+        assert.match(text, new RegExp(`^a=rtcp:${reader.relayPort}\r$`, 'm'));
+        answer(from === 'caller' ? 'callee' : 'caller', ...ice, 'rtcp-mux');
+      }
+    });
+
     it('profiles of the web are offered it where ICE is, whoever calls them (RFC 8834)', async (t) => {
       const { relay, caller, callee, rewrite } = await open(t, forwarder);
       const ice = ['ice-ufrag:abcd', 'ice-pwd:0123456789012345678901'];
