@@ -4,9 +4,10 @@ import { describe, test } from 'node:test';
 import { MediaAnchor } from '../../src/proxy/media-anchor.ts';
 import { FROM, RECORD_ROUTE, TO } from '../../src/sip/message/header-id.ts';
 import type { Message } from '../../src/sip/message/message.ts';
-import { portsOf, relayAddress, relayFor } from '../media/support.ts';
+import { relayAddress, relayFor } from '../media/support.ts';
 import { ProxyHarness } from '../support/proxy-harness.ts';
 import { requestText, responseText } from '../support/sip-text.ts';
+import { namedDescription } from './named-description.ts';
 
 const folder = new URL('../fixtures/sdp/calls/', import.meta.url);
 const crlf = (text: string): string => text.replaceAll('\n', '\r\n');
@@ -14,16 +15,17 @@ const crlf = (text: string): string => text.replaceAll('\n', '\r\n');
 /** The exchanges of one call, as a pair of phones would have them. */
 class Call {
   readonly #harness: ProxyHarness;
+  readonly #caller: string;
   readonly #callee: string;
-  readonly #at: number;
   #invite: Message | undefined;
   #ok: Message | undefined;
   #cseq = 1;
 
-  constructor(harness: ProxyHarness, callee: string, at: number) {
+  constructor(harness: ProxyHarness, caller: string, callee: string) {
     this.#harness = harness;
+    this.#caller = caller;
     this.#callee = callee;
-    this.#at = at;
+    harness.bind('bob', `sip:bob@${callee}`, callee, { at: listenerOf(callee) });
   }
 
   /** What is read of the offer and of the answer; `head` says who offers, and whether in a 200. */
@@ -31,11 +33,8 @@ class Call {
     const late = /^offer: late$/m.test(head);
     const byCallee = /^from: callee$/m.test(head);
     const request = this.#request('INVITE', byCallee, late ? '' : offer);
-    const [status, contact] = [
-      200,
-      byCallee ? '<sip:carol@198.51.100.10:5060>' : `<sip:bob@${this.#callee}>`,
-    ];
-    const response = responseText(request.text, { status, contact, body: late ? offer : answer });
+    const contact = this.#contact(!byCallee);
+    const response = responseText(request.text, { status: 200, contact, body: late ? offer : answer });
     this.#receive(response, !byCallee);
     const ok = this.#sent();
     assert.equal(ok.status, 200, ok.text);
@@ -47,7 +46,14 @@ class Call {
 
   /** A request of one side, as the other one gets it. */
   #request(method: string, byCallee: boolean, body: string): Message {
-    const options = { method, body, branch: `z9hG4bK${method}${this.#cseq}`, cseq: this.#cseq };
+    const options = {
+      method,
+      body,
+      branch: `z9hG4bK${method}${this.#cseq}`,
+      cseq: this.#cseq,
+      via: byCallee ? this.#callee : this.#caller,
+      contact: this.#contact(byCallee),
+    };
     const began = this.#invite;
     if (method === 'ACK') this.#cseq++;
     if (!began || !this.#ok) this.#receive(requestText(options), false);
@@ -57,11 +63,10 @@ class Call {
       const routes = seen.values(RECORD_ROUTE).map((route) => `Route: ${route}`);
       const inDialog = {
         ...options,
-        uri: byCallee ? 'sip:carol@198.51.100.10:5060' : `sip:bob@${this.#callee}`,
+        uri: this.#contact(!byCallee).slice(1, -1),
         headers: byCallee ? routes : routes.reverse(),
         from: byCallee ? to : from,
         to: byCallee ? from : to,
-        ...(byCallee && { via: this.#callee, contact: `<sip:bob@${this.#callee}>` }),
       };
       this.#receive(requestText(inDialog), byCallee);
     }
@@ -71,8 +76,12 @@ class Call {
   }
 
   #receive(text: string, fromCallee: boolean): void {
-    if (fromCallee) this.#harness.receive(text, this.#callee, this.#at);
-    else this.#harness.receive(text, '198.51.100.10:5060');
+    const source = fromCallee ? this.#callee : this.#caller;
+    this.#harness.receive(text, source, listenerOf(source));
+  }
+
+  #contact(ofCallee: boolean): string {
+    return ofCallee ? `<sip:bob@${this.#callee}>` : `<sip:carol@${this.#caller}>`;
   }
 
   #sent(): Message {
@@ -80,27 +89,15 @@ class Call {
   }
 }
 
-/** A description with names in the places of what the relay chose by itself. */
-function named(written: string): string {
-  let text = written.replaceAll('\r\n', '\n');
-  const ports = portsOf(written);
-  ports.forEach((port, index) => {
-    if (port === 0 || ports.indexOf(port) < index) return;
-    assert.equal(port % 2, 0, 'RTP on an even port');
-    text = text
-      .replace(new RegExp(`\\b${port}\\b`, 'g'), `PORT${index}`)
-      .replace(new RegExp(`\\b${port + 1}\\b`, 'g'), `PORT${index}+1`);
-  });
-  return text
-    .replace(/^a=ice-ufrag:.*$/m, 'a=ice-ufrag:UFRAG')
-    .replace(/^a=ice-pwd:.*$/m, 'a=ice-pwd:PASSWORD');
-}
+/** Each family has one. */
+const listenerOf = (place: string): number => (place.startsWith('[') ? 1 : 0);
 
 describe('offers and answers through the agent', () => {
   for (const file of readdirSync(folder).sort()) {
     if (!file.endsWith('.txt')) continue;
     const blocks = readFileSync(new URL(file, folder), 'latin1').split(/^-{8}\n/m);
     const title = blocks[0]!.split('\n', 1)[0];
+    const caller = /^caller: (.*)$/m.exec(blocks[0]!)?.[1] ?? '198.51.100.10:5060';
     const callee = /^callee: (.*)$/m.exec(blocks[0]!)?.[1] ?? '198.51.100.20:5060';
 
     test(`${file}: ${title}`, async (t) => {
@@ -110,9 +107,7 @@ describe('offers and answers through the agent', () => {
         localNetworks: ['127.0.0.0/8', '::1/128'],
         media: (identity) => new MediaAnchor(relay, identity),
       });
-      const at = callee.startsWith('[') ? 1 : 0;
-      harness.bind('bob', `sip:bob@${callee}`, callee, { at });
-      const call = new Call(harness, callee, at);
+      const call = new Call(harness, caller, callee);
       assert.ok(blocks.length > 1 && blocks.length % 5 === 0, 'five blocks an exchange');
       for (let block = 0; block < blocks.length; block += 5) {
         const [head = '', offer = '', offered = '', answer = '', answered = ''] = blocks.slice(
@@ -120,8 +115,8 @@ describe('offers and answers through the agent', () => {
           block + 5,
         );
         const [said, asked] = call.exchange(head, crlf(offer), crlf(answer));
-        assert.equal(named(said), offered, `what the other side reads of the offer: ${head}`);
-        assert.equal(named(asked), answered, `what the other side reads of the answer: ${head}`);
+        assert.equal(namedDescription(said), offered, `what the other side reads of the offer: ${head}`);
+        assert.equal(namedDescription(asked), answered, `what the other side reads of the answer: ${head}`);
       }
     });
   }

@@ -39,6 +39,8 @@ const corpus: readonly string[] = ['calls/', ''].flatMap((folder) => {
     .filter((block) => block.startsWith('v=0\n') && !block.includes('PORT'))
     .map((block) =>
       block
+        // The name of an account, which From and RTCP tell as well (RFC 5576 6.1): it is no address of media.
+        .replace(/(?<=\bcname:sip:[^\s@]*@)\S+/g, 'example.com')
         .replace(/\b(?!0\.0\.0\.0)\d+\.\d+\.\d+\.(\d+)\b/g, '10.77.0.$1')
         .replace(/(?<=IP6 )[0-9a-f:.]+|\b(?:2001|fe80):[0-9a-f:.]+/gi, 'fd77::1')
         // Of sections that are not the relay's: elsewhere it is a word like others.

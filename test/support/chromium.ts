@@ -32,9 +32,15 @@ const flags = [
   '--mute-audio',
   // Nobody clicks here before sound may be made.
   '--autoplay-policy=no-user-gesture-required',
-  // Host candidates with their addresses: no mDNS in the laboratory.
-  '--disable-features=WebRtcHideLocalIpsWithMdns',
 ];
+
+/** Host candidates with their addresses: nobody answers mDNS in the laboratory. */
+const plainAddresses = '--disable-features=WebRtcHideLocalIpsWithMdns';
+
+export interface ChromiumOptions {
+  /** Names of mDNS in the places of its addresses, as it writes them by itself. */
+  readonly hidesAddresses?: boolean;
+}
 
 /** A page in a real browser on a host of the laboratory, told what to do by the DevTools protocol over a pipe. */
 export class ChromiumPage implements AsyncDisposable {
@@ -44,11 +50,18 @@ export class ChromiumPage implements AsyncDisposable {
   #ids = 0;
   #session: string | undefined;
 
-  private constructor(host: LabHost) {
+  private constructor(host: LabHost, { hidesAddresses = false }: ChromiumOptions) {
     const profile = mkdtempSync(join(host.directory, 'chromium-'));
     // The protocol speaks on descriptors 3 and 4.
     const script = 'exec chromium "$@" 3<&0 4>&1 </dev/null >/dev/null';
-    const words = [...flags, '--remote-debugging-pipe', `--user-data-dir=${profile}`, 'about:blank'];
+    const privacy = hidesAddresses ? [] : [plainAddresses];
+    const words = [
+      ...flags,
+      ...privacy,
+      '--remote-debugging-pipe',
+      `--user-data-dir=${profile}`,
+      'about:blank',
+    ];
     const { PATH = '/usr/bin:/bin' } = process.env;
     this.program = host.spawn('sh', ['-c', script, 'chromium', ...words], {
       env: { PATH, HOME: profile, TMPDIR: profile },
@@ -57,8 +70,8 @@ export class ChromiumPage implements AsyncDisposable {
   }
 
   /** Resolves when the page can be told things. */
-  static async open(host: LabHost): Promise<ChromiumPage> {
-    const page = new ChromiumPage(host);
+  static async open(host: LabHost, options: ChromiumOptions = {}): Promise<ChromiumPage> {
+    const page = new ChromiumPage(host, options);
     try {
       const { targetId } = (await page.#ask('Target.createTarget', { url: 'about:blank' })) as {
         targetId: string;
