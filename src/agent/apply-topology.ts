@@ -4,8 +4,13 @@ import type { StunSocket } from '../discovery/stun-socket.ts';
 import { unknownAddresses } from '../discovery/stun-topology.ts';
 import type { Topology } from '../discovery/topology.ts';
 import type { Identity } from '../identity/identity.ts';
-import { diffListeners } from '../identity/listener-diff.ts';
-import { planListeners, subnetsByAddress } from '../identity/listener-plan.ts';
+import { diffListeners, type ListenerDiff } from '../identity/listener-diff.ts';
+import {
+  type ListenerPlan,
+  type ListenOptions,
+  planListeners,
+  subnetsByAddress,
+} from '../identity/listener-plan.ts';
 import type { MediaRelay } from '../media/media-contract.ts';
 import { formatEndpoint, normalizeHost } from '../net/address.ts';
 import { scopeOf } from '../net/address-scope.ts';
@@ -53,85 +58,110 @@ export interface Applied {
  * from its own socket and only then serves: meanwhile nobody is told its private address in place of a public one.
  * Rejects before anything has changed; where `strict`, also when a socket cannot be opened.
  */
-export async function applyTopology(
-  { listeners, identity, relay, stun }: Followers,
-  { topology: told, configuration, interfaces, strict, occasion }: Wanted,
-): Promise<Applied> {
-  const { listen, advertise, aliases, domains } = configuration;
-  const localNetworks = [...told.localNetworks, ...configuration.localNetworks];
-  const subnets = subnetsByAddress(told);
-  const owned = interfaces.flatMap((nic) => nic.addresses.map(({ address }) => address));
-  const planOf = (topology: Topology) =>
-    planListeners(
-      topology,
-      {
-        listen,
-        ...(advertise !== undefined && { advertise }),
-        transports: servedTransports,
-        missing: strict ? 'refuse' : 'leave-out',
-      },
-      owned,
-    );
-  // Before the next await: a message that comes now must find out who we are.
-  const identify = (): void =>
-    identity.update(listeners.listeners, localNetworks, subnets, listeners.retiring);
+export async function applyTopology(followers: Followers, wanted: Wanted): Promise<Applied> {
+  const { listeners, identity, relay, stun } = followers;
+  const { configuration, interfaces, strict } = wanted;
   const running = listeners.listeners;
-  let plan = planOf(told);
+  const first = planFor(wanted.topology, wanted);
   // What can fail comes first: then nothing else has changed yet.
   relay?.configure(relaySettings(configuration));
-  identity.rename({ aliases, domains });
+  identity.rename(configuration);
   stun.use(stunServers(configuration.stun));
-  identify();
-  const { added, readvertised: renamed } = diffListeners(running, plan.listeners);
-  const isUnnamed = unnamedIn(told);
-  const unnamed = new Set(added.filter(isUnnamed));
-  // Who hangs on STUN keeps the name of before until it has answered; the others wait for nobody.
-  const known = renamed.filter(({ running: { bound }, advertised }) => !isUnnamed({ bound, advertised }));
-  const early = added.filter((listener) => !unnamed.has(listener));
-  const failures = await listeners.add(early, identify);
-  const tell = (): void => {
-    identify();
-    // No SDP makes the relay send to SIP, by whatever name.
-    relay?.protect(
-      [...listeners.listeners, ...listeners.retiring].flatMap(({ bound, advertised }) =>
-        advertised ? [bound, advertised] : [bound],
-      ),
-    );
-    relay?.follow(identity.places);
-  };
-  if (known.length > 0) {
-    listeners.readvertise({ readvertised: known });
-    tell();
-  }
-  if (strict && failures[0]) throw failures[0].error;
-  let late: readonly Listener[] = [];
-  let topology = told;
-  try {
-    const held = await listeners.hold([...unnamed]);
-    topology = await stun.see(told, boundSockets(plan.listeners, held, listeners), occasion);
-    // The same listeners in the same order: nothing has changed but the names of some.
-    if (topology !== told) plan = planOf(topology);
-    late = diffListeners(running, plan.listeners).added.filter((_, index) => unnamed.has(added[index]!));
-    failures.push(...(await listeners.add(late, identify)));
-  } finally {
-    await listeners.release();
-  }
-  if (strict && failures[0]) throw failures[0].error;
+  identify(followers, wanted);
+  const difference = diffListeners(running, first.listeners);
+  const named = await serveNamed(followers, wanted, difference);
+  if (strict && named.failures[0]) throw named.failures[0].error;
+  const asked = await serveUnnamed(followers, wanted, first, difference);
+  if (strict && asked.failures[0]) throw asked.failures[0].error;
+  const { topology, plan } = asked;
   const { readvertised, retired } = diffListeners(running, plan.listeners);
   listeners.readvertise({ readvertised });
-  const present = new Set(owned.map(normalizeHost));
+  const present = new Set(addressesOf(interfaces).map(normalizeHost));
   await listeners.retire(retired, (address) => present.has(address) || scopeOf(address) === 'loopback');
-  tell();
+  tell(followers, wanted);
+  const failures = [...named.failures, ...asked.failures];
   const failed = new Set(failures.map(({ listener }) => listener));
   return {
     topology,
-    added: [...early, ...late].filter((listener) => !failed.has(listener)).map(inWords),
-    readvertised: [...known, ...readvertised].map(({ running: listener }) => inWords(listener)),
+    added: [...named.added, ...asked.added].filter((listener) => !failed.has(listener)).map(inWords),
+    readvertised: [...named.readvertised, ...readvertised].map(({ running: listener }) => inWords(listener)),
     retired: retired.map(inWords),
     failures,
     warnings: plan.warnings,
     incomplete: plan.incomplete,
   };
+}
+
+function planFor(topology: Topology, { configuration, interfaces, strict }: Wanted): ListenerPlan {
+  const { listen, advertise } = configuration;
+  const options: ListenOptions = {
+    listen,
+    ...(advertise !== undefined && { advertise }),
+    transports: servedTransports,
+    missing: strict ? 'refuse' : 'leave-out',
+  };
+  return planListeners(topology, options, addressesOf(interfaces));
+}
+
+function addressesOf(interfaces: readonly OsInterface[]): string[] {
+  return interfaces.flatMap((nic) => nic.addresses.map(({ address }) => address));
+}
+
+/** Before the next await: a message that comes now must find out who we are. */
+function identify({ identity, listeners }: Followers, { topology, configuration }: Wanted): void {
+  const localNetworks = [...topology.localNetworks, ...configuration.localNetworks];
+  identity.update(listeners.listeners, localNetworks, subnetsByAddress(topology), listeners.retiring);
+}
+
+function tell(followers: Followers, wanted: Wanted): void {
+  const { listeners, identity, relay } = followers;
+  identify(followers, wanted);
+  // No SDP makes the relay send to SIP, by whatever name.
+  relay?.protect(
+    [...listeners.listeners, ...listeners.retiring].flatMap(({ bound, advertised }) =>
+      advertised ? [bound, advertised] : [bound],
+    ),
+  );
+  relay?.follow(identity.places);
+}
+
+/** Who hangs on STUN keeps the name of before until it has answered; the others wait for nobody. */
+async function serveNamed(followers: Followers, wanted: Wanted, difference: ListenerDiff) {
+  const { listeners } = followers;
+  const isUnnamed = unnamedIn(wanted.topology);
+  const added = difference.added.filter((listener) => !isUnnamed(listener));
+  const readvertised = difference.readvertised.filter(
+    ({ running: { bound }, advertised }) => !isUnnamed({ bound, advertised }),
+  );
+  const failures = await listeners.add(added, () => identify(followers, wanted));
+  if (readvertised.length > 0) {
+    listeners.readvertise({ readvertised });
+    tell(followers, wanted);
+  }
+  return { added, readvertised, failures };
+}
+
+/** Binds the sockets whose name nobody has told, has STUN asked from them, and serves there. */
+async function serveUnnamed(
+  followers: Followers,
+  wanted: Wanted,
+  first: ListenerPlan,
+  difference: ListenerDiff,
+) {
+  const { listeners, stun } = followers;
+  const { topology: told, occasion } = wanted;
+  const unnamed = difference.added.filter(unnamedIn(told));
+  try {
+    const held = await listeners.hold(unnamed);
+    const topology = await stun.see(told, boundSockets(first.listeners, held, listeners), occasion);
+    const plan = topology === told ? first : planFor(topology, wanted);
+    // The same listeners in the same order: nothing has changed but the names of some.
+    const added = plan.listeners.filter((_, index) => unnamed.includes(first.listeners[index]!));
+    const failures = await listeners.add(added, () => identify(followers, wanted));
+    return { topology, plan, added, failures };
+  } finally {
+    await listeners.release();
+  }
 }
 
 /** Those for which nobody wrote a name, and of which the cloud cannot tell whether there is one. */

@@ -2,6 +2,7 @@ import { familyOf } from '../net/address.ts';
 import { isOneHost, scopeOf } from '../net/address-scope.ts';
 import type { Provider } from './provider.ts';
 import type { AddressMapping, Topology } from './topology.ts';
+import { wrapProvider } from './wrap-provider.ts';
 
 /** So many sentences about nonsense are enough to see that there is some. */
 const MAX_NOTES = 8;
@@ -51,10 +52,7 @@ export function soundTopology(topology: Topology): Topology {
 export function soundProvider(provider: Provider): Provider {
   /** What the cloud said last, word for word: the provider compares with that. */
   let raw: Topology | undefined;
-  return {
-    name: provider.name,
-    ...(provider.origin !== undefined && { origin: provider.origin }),
-    detect: (facts) => provider.detect(facts),
+  return wrapProvider(provider, {
     async discover(context, signal) {
       raw = await provider.discover(context, signal);
       return soundTopology(raw);
@@ -62,9 +60,7 @@ export function soundProvider(provider: Provider): Provider {
     watch(context, changed, signal, known) {
       provider.watch(context, (next) => changed(soundTopology((raw = next))), signal, raw ?? known);
     },
-    ...(provider.watchNotices && { watchNotices: (...watched) => provider.watchNotices?.(...watched) }),
-    ...(provider.examine && { examine: (...examined) => provider.examine!(...examined) }),
-  };
+  });
 }
 
 function notesOf({ notes = [] }: Topology, problems: readonly string[]): Pick<Topology, 'notes'> {

@@ -2,6 +2,7 @@ import type { AskStunOptions, StunSighting } from './ask-stun.ts';
 import type { Provider } from './provider.ts';
 import type { StunServer } from './stun-server.ts';
 import { filledTopology, type StunVerdicts, unknownAddresses } from './stun-topology.ts';
+import { wrapProvider } from './wrap-provider.ts';
 
 /**
  * The provider for a command that looks and opens no listener: STUN is asked about those addresses of which the
@@ -9,10 +10,7 @@ import { filledTopology, type StunVerdicts, unknownAddresses } from './stun-topo
  * agent, which may run beside it, has the listeners' ports and asks from those (`BoundStun`).
  */
 export function withStun(provider: Provider, servers: readonly StunServer[]): Provider {
-  return {
-    name: provider.name,
-    ...(provider.origin !== undefined && { origin: provider.origin }),
-    detect: (facts) => provider.detect(facts),
+  return wrapProvider(provider, {
     async discover(context, signal) {
       const topology = await provider.discover(context, signal);
       const unknown = unknownAddresses(topology);
@@ -23,10 +21,7 @@ export function withStun(provider: Provider, servers: readonly StunServer[]): Pr
           : await judgeFromOutside(unknown, { servers, clock, signal });
       return filledTopology(topology, verdicts, servers.length > 0);
     },
-    watch: (...watched) => provider.watch(...watched),
-    ...(provider.watchNotices && { watchNotices: (...watched) => provider.watchNotices?.(...watched) }),
-    ...(provider.examine && { examine: (...examined) => provider.examine!(...examined) }),
-  };
+  });
 }
 
 /** Loaded by whoever has something to ask: most machines never do. */
