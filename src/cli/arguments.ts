@@ -1,5 +1,6 @@
 import { type Command, type CommandName, commands } from './commands.ts';
-import { type AnyOption, flagOf, optionList } from './options.ts';
+import { type AnyOption, flagOf } from './option.ts';
+import { optionList } from './options.ts';
 import { didYouMean } from './suggestion.ts';
 import { UsageError } from './usage-error.ts';
 

@@ -1,5 +1,6 @@
 import type { Document, LineCounter, Node } from 'yaml';
-import { type AnyOption, keyOf, optionList } from './options.ts';
+import { type AnyOption, keyOf } from './option.ts';
+import { optionList } from './options.ts';
 import type { Refuse } from './static-section.ts';
 import { didYouMean } from './suggestion.ts';
 import { UsageError } from './usage-error.ts';

@@ -2,7 +2,8 @@ import { CloudsipError } from '../error.ts';
 import type { Configuration } from './configuration.ts';
 import { type FileEntry, type FileValues, parseConfigurationFile } from './configuration-file.ts';
 import type { Machine } from './default-state-directory.ts';
-import { type AnyOption, flagOf, type ListOption, optionList, options, variableOf } from './options.ts';
+import { type AnyOption, flagOf, type ListOption, variableOf } from './option.ts';
+import { optionList, options } from './options.ts';
 import { didYouMean, nearest } from './suggestion.ts';
 import { UsageError, type UsageErrorCode } from './usage-error.ts';
 

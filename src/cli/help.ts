@@ -1,5 +1,6 @@
 import { commands } from './commands.ts';
-import { type AnyOption, flagOf, optionList } from './options.ts';
+import { type AnyOption, flagOf } from './option.ts';
+import { optionList } from './options.ts';
 import { wrap } from './wrap.ts';
 
 const width = 96;

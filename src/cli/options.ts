@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
 import { DEFAULT_STUN_SERVERS, parseStunServer, stunServers } from '../discovery/stun-server.ts';
 import type { Configuration, DrainCause, RecordPolicy } from './configuration.ts';
-import { defaultStateDirectory, type Machine } from './default-state-directory.ts';
+import { defaultStateDirectory } from './default-state-directory.ts';
+import { type AnyOption, choice, list, type OptionFor, single } from './option.ts';
 import {
   oneOf,
   readAdvertise,
@@ -18,74 +19,10 @@ import {
   readSilence,
   readWebAddress,
 } from './option-values.ts';
-import { readStatic, type SectionReader } from './static-section.ts';
-
-/** What every option tells about itself: the help text and the tables of the documents are made of this. */
-interface OptionText {
-  /** `state-dir`: the flag `--state-dir`, the variable `CLOUDSIP_STATE_DIR`, the key `state-dir`. */
-  readonly name: string;
-  /** Stands for the value in the help text. */
-  readonly placeholder: string;
-  readonly summary: string;
-  /** The default in words. */
-  readonly defaultText: string;
-  /** Why a change needs a restart, completing “… is needed, for”; absent where it counts at once. */
-  readonly restart?: string;
-  /** Why no tag of the instance may set it, completing “a tag cannot set this option, for”. */
-  readonly notInCloud?: string;
-}
-
-interface ScalarText<Item> extends OptionText {
-  /** Completes “expected …, got …”. */
-  readonly expected: string;
-  /** Words to suggest after a typing error. */
-  readonly words?: readonly string[];
-  /** Undefined, or a thrown `CloudsipError`, where the text is not of the expected form. */
-  readonly read: (text: string) => Item | undefined;
-}
-
-export interface SingleOption<Value> extends ScalarText<Exclude<Value, undefined>> {
-  readonly kind: 'single';
-  readonly fallback: (machine: Machine) => Value;
-  /** True for what cannot stand in the configuration file: the name of that file. */
-  readonly notInFile?: true;
-  /** True for what the commands that work on the state want to know too. */
-  readonly shared?: true;
-}
-
-/** A flag to repeat, a variable with commas, a list in the file; the strongest source replaces the others. */
-export interface ListOption<Item> extends ScalarText<Item> {
-  readonly kind: 'list';
-  /** Empty where absent. */
-  readonly fallback?: readonly Item[];
-  /** Throws a `CloudsipError` where the values do not go together. */
-  check?(items: readonly Item[]): unknown;
-}
-
-/** Has a structure, so that only the configuration file can say it. */
-export interface SectionOption<Value> extends OptionText {
-  readonly kind: 'section';
-  readonly read: SectionReader<Exclude<Value, undefined>>;
-}
-
-export type OptionFor<Value> =
-  | SectionOption<Value>
-  | ([Value] extends [readonly (infer Item)[]] ? ListOption<Item> : SingleOption<Value>);
-
-/** An option whose type of value does not matter. */
-export type AnyOption = SingleOption<unknown> | ListOption<unknown> | SectionOption<unknown>;
+import { readStatic } from './static-section.ts';
 
 export type OptionTable = { readonly [Property in keyof Configuration]: AnyOption };
 
-const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
-const mediaModes = ['auto', 'kernel', 'kernel-xdp', 'koffi', 'dgram', 'off'] as const;
-const unreadableModes = ['refuse', 'pass'] as const;
-const silenceModes = ['report', 'bye'] as const;
-const originModes = ['replace', 'keep'] as const;
-const dtmfModes = ['off', 'events', 'inband'] as const;
-const mediaPaths = ['relay', 'direct', 'local-direct'] as const;
-const switches = ['on', 'off'] as const;
-const udpModes = ['auto', 'batched', 'dgram'] as const;
 const drainCauses = [
   'termination',
   'reboot',
@@ -95,28 +32,6 @@ const drainCauses = [
   'pause',
   'none',
 ] as const satisfies readonly DrainCause[];
-
-function single<Value>(option: Omit<SingleOption<Value>, 'kind'>): SingleOption<Value> {
-  return { kind: 'single', ...option };
-}
-
-function list<Item>(option: Omit<ListOption<Item>, 'kind'>): ListOption<Item> {
-  return { kind: 'list', ...option };
-}
-
-function choice<Word extends string>(
-  option: Omit<SingleOption<Word>, 'kind' | 'expected' | 'read' | 'words' | 'placeholder'>,
-  words: readonly Word[],
-): SingleOption<Word> {
-  return {
-    kind: 'single',
-    ...option,
-    placeholder: words.join('|'),
-    expected: `one of ${words.join(', ')}`,
-    words,
-    read: oneOf(words) as SingleOption<Word>['read'],
-  };
-}
 
 const table = {
   provider: single<string>({
@@ -177,15 +92,13 @@ const table = {
     read: readAdvertise,
     fallback: () => undefined,
   }),
-  logLevel: choice(
-    {
-      name: 'log-level',
-      summary: 'The least important lines to log.',
-      defaultText: 'info',
-      fallback: () => 'info',
-    },
-    logLevels,
-  ),
+  logLevel: choice({
+    name: 'log-level',
+    words: ['trace', 'debug', 'info', 'warn', 'error', 'fatal'],
+    summary: 'The least important lines to log.',
+    defaultText: 'info',
+    fallback: () => 'info',
+  }),
   domains: list<string>({
     name: 'domain',
     placeholder: 'DOMAIN',
@@ -238,35 +151,29 @@ const table = {
     read: readRealm,
     fallback: () => 'cloudsip',
   }),
-  media: choice(
-    {
-      name: 'media',
-      summary:
-        'How RTP is relayed: in the kernel, by system calls (koffi) or node:dgram; off leaves it to the endpoints.',
-      defaultText: 'auto',
-      restart: 'the sockets of running calls hang on it',
-      fallback: () => 'auto',
-    },
-    mediaModes,
-  ),
-  unreadableSdp: choice(
-    {
-      name: 'unreadable-sdp',
-      summary: 'A session description that cannot be understood: refuse it with 488, or pass it unrelayed.',
-      defaultText: 'refuse',
-      fallback: () => 'refuse',
-    },
-    unreadableModes,
-  ),
-  silentCalls: choice(
-    {
-      name: 'silent-calls',
-      summary: 'A call without media for too long: report it and free its ports, or end it with BYE.',
-      defaultText: 'report',
-      fallback: () => 'report',
-    },
-    silenceModes,
-  ),
+  media: choice({
+    name: 'media',
+    words: ['auto', 'kernel', 'kernel-xdp', 'koffi', 'dgram', 'off'],
+    summary:
+      'How RTP is relayed: in the kernel, by system calls (koffi) or node:dgram; off leaves it to the endpoints.',
+    defaultText: 'auto',
+    restart: 'the sockets of running calls hang on it',
+    fallback: () => 'auto',
+  }),
+  unreadableSdp: choice({
+    name: 'unreadable-sdp',
+    words: ['refuse', 'pass'],
+    summary: 'A session description that cannot be understood: refuse it with 488, or pass it unrelayed.',
+    defaultText: 'refuse',
+    fallback: () => 'refuse',
+  }),
+  silentCalls: choice({
+    name: 'silent-calls',
+    words: ['report', 'bye'],
+    summary: 'A call without media for too long: report it and free its ports, or end it with BYE.',
+    defaultText: 'report',
+    fallback: () => 'report',
+  }),
   silenceLimits: single({
     name: 'silence',
     placeholder: 'FIRST,RUNNING,HELD',
@@ -285,25 +192,21 @@ const table = {
     read: readDscp,
     fallback: () => 0,
   }),
-  sdpOrigin: choice(
-    {
-      name: 'sdp-origin',
-      summary: 'The o= line of relayed descriptions: the address in it is replaced by ours, or kept.',
-      defaultText: 'replace',
-      fallback: () => 'replace',
-    },
-    originModes,
-  ),
-  mediaPath: choice(
-    {
-      name: 'media-path',
-      summary:
-        'Media passes the relay, or goes directly between the sides: always, or where both are in one local network.',
-      defaultText: 'relay',
-      fallback: () => 'relay',
-    },
-    mediaPaths,
-  ),
+  sdpOrigin: choice({
+    name: 'sdp-origin',
+    words: ['replace', 'keep'],
+    summary: 'The o= line of relayed descriptions: the address in it is replaced by ours, or kept.',
+    defaultText: 'replace',
+    fallback: () => 'replace',
+  }),
+  mediaPath: choice({
+    name: 'media-path',
+    words: ['relay', 'direct', 'local-direct'],
+    summary:
+      'Media passes the relay, or goes directly between the sides: always, or where both are in one local network.',
+    defaultText: 'relay',
+    fallback: () => 'relay',
+  }),
   record: single<RecordPolicy>({
     name: 'record',
     placeholder: 'WHO',
@@ -324,16 +227,13 @@ const table = {
     restart: 'recordings are under way there',
     notInCloud: 'who may tag the instance must not choose where is written',
   }),
-  dtmf: choice(
-    {
-      name: 'dtmf',
-      summary:
-        'Keys that are pressed in calls: none, those told by RTP events and SIP INFO, in audio as well.',
-      defaultText: 'off',
-      fallback: () => 'off',
-    },
-    dtmfModes,
-  ),
+  dtmf: choice({
+    name: 'dtmf',
+    words: ['off', 'events', 'inband'],
+    summary: 'Keys that are pressed in calls: none, those told by RTP events and SIP INFO, in audio as well.',
+    defaultText: 'off',
+    fallback: () => 'off',
+  }),
   dtmfHook: single<string | undefined>({
     name: 'dtmf-hook',
     placeholder: 'URL',
@@ -344,16 +244,14 @@ const table = {
     fallback: () => undefined,
     notInCloud: 'who may tag the instance must not choose who is told of keys',
   }),
-  udp: choice(
-    {
-      name: 'udp',
-      summary: 'How SIP over UDP is read and written: batched system calls or node:dgram.',
-      defaultText: 'auto',
-      restart: 'another socket would lose what waits in the one that is open',
-      fallback: () => 'auto',
-    },
-    udpModes,
-  ),
+  udp: choice({
+    name: 'udp',
+    words: ['auto', 'batched', 'dgram'],
+    summary: 'How SIP over UDP is read and written: batched system calls or node:dgram.',
+    defaultText: 'auto',
+    restart: 'another socket would lose what waits in the one that is open',
+    fallback: () => 'auto',
+  }),
   pollIntervalMs: single<number | undefined>({
     name: 'poll-interval',
     placeholder: 'TIME',
@@ -382,15 +280,13 @@ const table = {
     read: oneOf(drainCauses),
     fallback: drainCauses.filter((cause) => cause !== 'pause' && cause !== 'none'),
   }),
-  acknowledgeNotices: choice(
-    {
-      name: 'acknowledge-notices',
-      summary: 'Tell the cloud, once drained, that what it gave notice of may begin (Azure).',
-      defaultText: 'off',
-      fallback: () => 'off',
-    },
-    switches,
-  ),
+  acknowledgeNotices: choice({
+    name: 'acknowledge-notices',
+    words: ['on', 'off'],
+    summary: 'Tell the cloud, once drained, that what it gave notice of may begin (Azure).',
+    defaultText: 'off',
+    fallback: () => 'off',
+  }),
   static: {
     kind: 'section',
     name: 'static',
@@ -409,19 +305,3 @@ const table = {
 export const options: OptionTable = table;
 
 export const optionList: readonly AnyOption[] = Object.values(options);
-
-/** The flag, or undefined for a section. */
-export function flagOf(option: AnyOption): string | undefined {
-  return option.kind === 'section' ? undefined : `--${option.name}`;
-}
-
-/** The environment variable, or undefined for a section. */
-export function variableOf(option: AnyOption): string | undefined {
-  if (option.kind === 'section') return undefined;
-  return `CLOUDSIP_${option.name.toUpperCase().replaceAll('-', '_')}`;
-}
-
-/** The key in the configuration file, or undefined where it cannot stand there. */
-export function keyOf(option: AnyOption): string | undefined {
-  return option.kind === 'single' && option.notInFile ? undefined : option.name;
-}

@@ -1,4 +1,5 @@
-import { type AnyOption, flagOf, keyOf, optionList, variableOf } from '../../src/cli/options.ts';
+import { type AnyOption, flagOf, keyOf, variableOf } from '../../src/cli/option.ts';
+import { optionList } from '../../src/cli/options.ts';
 
 /** The table of README.md: what each option is for. */
 export function readmeTable(): string {
