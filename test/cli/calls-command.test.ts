@@ -12,17 +12,7 @@ import { runCallsCommand } from '../../src/cli/calls-command.ts';
 import { openControlPath } from '../../src/cli/control-path.ts';
 import type { MediaRelay } from '../../src/media/media-contract.ts';
 import { callLines } from '../../src/proxy/call-lines.ts';
-import {
-  kinds,
-  Phone,
-  portsOf,
-  relayAddress,
-  relayFor,
-  rtp,
-  sdp,
-  towardsCallee,
-  towardsCaller,
-} from '../media/support.ts';
+import { anchor, kinds, Phone, portsOf, relayAddress, relayFor, rtp, sdp } from '../media/support.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { quietLog } from '../support/quiet-log.ts';
 
@@ -73,22 +63,8 @@ describe('cloudsip calls', () => {
       const [caller, callee] = [await Phone.open(t), await Phone.open(t)];
       const described = (port: number): string =>
         sdp('127.0.0.1', { port, attributes: ['rtpmap:0 PCMU/8000', 'rtpmap:101 telephone-event/8000'] });
-      const offer = session.rewrite(
-        described(caller.port),
-        'offer',
-        'caller',
-        '0',
-        towardsCaller,
-        towardsCallee,
-      );
-      const answer = session.rewrite(
-        described(callee.port),
-        'answer',
-        'callee',
-        '0',
-        towardsCallee,
-        towardsCaller,
-      );
+      const offer = anchor(session, 'offer', 'caller', described(caller.port), { branch: '0' });
+      const answer = anchor(session, 'answer', 'callee', described(callee.port), { branch: '0' });
       session.settle('0');
       await relay.flush();
       for (let n = 0; n < 3; n++) {
@@ -138,7 +114,7 @@ describe('cloudsip calls', () => {
     const { relay } = await relayFor(t, { forwarder: 'koffi' });
     for (let n = 0; n < 1000; n++) {
       const session = relay.createSession(`call ${n}`, { onSilence: () => {} });
-      session.rewrite(sdp('127.0.0.1', 9000), 'offer', 'caller', '0', towardsCaller, towardsCallee);
+      anchor(session, 'offer', 'caller', sdp('127.0.0.1', 9000), { branch: '0' });
     }
     const { out } = await run(await controlled(t, relay, 1000), true);
     const { media } = JSON.parse(out);

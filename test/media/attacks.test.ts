@@ -12,6 +12,7 @@ import type {
 } from '../../src/media/media-contract.ts';
 import type { ManualClock } from '../support/manual-clock.ts';
 import {
+  anchor,
   kinds,
   Phone,
   portsOf,
@@ -78,15 +79,10 @@ async function victims(
   const session = relay.createSession('victims', { onSilence: () => {} });
   const his: MediaIdentity = { ...towardsCaller, peerAddress: options.signalling };
   const text = (address: string, port: number): string => sdp(address, { port, ...options.stream });
-  const offer = session.rewrite(
-    text(options.describes ?? caller.address, caller.port),
-    'offer',
-    'caller',
-    'b',
-    his,
-    towardsCallee,
-  );
-  const answer = session.rewrite(text('127.0.0.1', callee.port), 'answer', 'callee', 'b', towardsCallee, his);
+  const offer = anchor(session, 'offer', 'caller', text(options.describes ?? caller.address, caller.port), {
+    caller: his,
+  });
+  const answer = anchor(session, 'answer', 'callee', text('127.0.0.1', callee.port), { caller: his });
   await relay.flush();
   return {
     relay,
@@ -178,8 +174,8 @@ for (const forwarder of kinds) {
       await caller.send(rtp('first'), callerPort);
       await callee.next();
       clock.advance(10_000);
-      session.rewrite(sdp('127.0.0.1', caller.port), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
-      session.rewrite(sdp('127.0.0.1', callee.port), 'answer', 'callee', 'b', towardsCallee, towardsCaller);
+      anchor(session, 'offer', 'caller', sdp('127.0.0.1', caller.port));
+      anchor(session, 'answer', 'callee', sdp('127.0.0.1', callee.port));
       await relay.flush();
       const thief = await Phone.open(t, '127.0.0.66');
       await thief.send(rtp('a new window?'), callerPort);
@@ -207,8 +203,8 @@ for (const forwarder of kinds) {
       await moved.send(rtp('moved'), callerPort);
       await until(relay, () => relay.stats.droppedStrangers === 1);
       const his: MediaIdentity = { ...towardsCaller, peerAddress: '127.0.0.10' };
-      session.rewrite(sdp('192.168.1.10', caller.port), 'offer', 'caller', 'b', his, towardsCallee);
-      session.rewrite(sdp('127.0.0.1', callee.port), 'answer', 'callee', 'b', towardsCallee, his);
+      anchor(session, 'offer', 'caller', sdp('192.168.1.10', caller.port), { caller: his });
+      anchor(session, 'answer', 'callee', sdp('127.0.0.1', callee.port), { caller: his });
       await relay.flush();
       await thief.send(rtp('is that me?'), callerPort);
       await until(relay, () => relay.stats.droppedStrangers === 2);
@@ -267,8 +263,8 @@ for (const forwarder of kinds) {
       await caller.send(rtp('still here'), callerPort);
       assert.deepEqual((await callee.next()).payload, rtp('still here'));
 
-      session.rewrite(sdp('127.0.0.66', thief.port), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
-      session.rewrite(sdp('127.0.0.1', callee.port), 'answer', 'callee', 'b', towardsCallee, towardsCaller);
+      anchor(session, 'offer', 'caller', sdp('127.0.0.66', thief.port));
+      anchor(session, 'answer', 'callee', sdp('127.0.0.1', callee.port));
       await relay.flush();
       await thief.send(rtp('moved'), callerPort);
       assert.deepEqual((await callee.next()).payload, rtp('moved'));
@@ -409,15 +405,8 @@ for (const forwarder of kinds) {
         assert.equal(relay.stats.restarts, 0);
         session.close();
         const second = relay.createSession('after', { onSilence: () => {} });
-        second.rewrite(sdp('127.0.0.1', caller.port), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
-        const answer = second.rewrite(
-          sdp('127.0.0.1', callee.port),
-          'answer',
-          'callee',
-          'b',
-          towardsCallee,
-          towardsCaller,
-        );
+        anchor(second, 'offer', 'caller', sdp('127.0.0.1', caller.port));
+        const answer = anchor(second, 'answer', 'callee', sdp('127.0.0.1', callee.port));
         await relay.flush();
         await caller.send(rtp('serves on'), portsOf(answer)[0]!);
         let last = await callee.next();

@@ -4,6 +4,7 @@ import type { MediaIdentity, MediaRelay, MediaSession } from '../../src/media/me
 import type { MediaRelayOptions } from '../../src/media/media-relay.ts';
 import type { ManualClock } from '../support/manual-clock.ts';
 import {
+  anchor,
   kinds,
   Phone,
   portsOf,
@@ -37,22 +38,8 @@ async function call(
   const caller = await Phone.open(t);
   const callee = await Phone.open(t);
   const session = relay.createSession('call', { onSilence: () => {} });
-  const offer = session.rewrite(
-    sdp('127.0.0.1', caller.port),
-    'offer',
-    'caller',
-    'b',
-    fromCaller,
-    towardsCallee,
-  );
-  const answer = session.rewrite(
-    sdp('127.0.0.1', callee.port),
-    'answer',
-    'callee',
-    'b',
-    towardsCallee,
-    towardsCaller,
-  );
+  const offer = anchor(session, 'offer', 'caller', sdp('127.0.0.1', caller.port), { caller: fromCaller });
+  const answer = anchor(session, 'answer', 'callee', sdp('127.0.0.1', callee.port));
   await relay.flush();
   return {
     relay,
@@ -67,14 +54,7 @@ async function call(
 
 /** The callee answers with its own port. */
 function reanswer(session: MediaSession, callee: Phone): string {
-  return session.rewrite(
-    sdp('127.0.0.1', callee.port),
-    'answer',
-    'callee',
-    'b',
-    towardsCallee,
-    towardsCaller,
-  );
+  return anchor(session, 'answer', 'callee', sdp('127.0.0.1', callee.port));
 }
 
 for (const forwarder of kinds) {
@@ -101,22 +81,8 @@ for (const forwarder of kinds) {
       const { relay, session, clock: _ } = await call(t, { forwarder });
       const caller = await pairOfPhones(t);
       const callee = await pairOfPhones(t);
-      const offer = session.rewrite(
-        sdp('127.0.0.1', caller.rtp.port),
-        'offer',
-        'caller',
-        'b',
-        towardsCaller,
-        towardsCallee,
-      );
-      const answer = session.rewrite(
-        sdp('127.0.0.1', callee.rtp.port),
-        'answer',
-        'callee',
-        'b',
-        towardsCallee,
-        towardsCaller,
-      );
+      const offer = anchor(session, 'offer', 'caller', sdp('127.0.0.1', caller.rtp.port));
+      const answer = anchor(session, 'answer', 'callee', sdp('127.0.0.1', callee.rtp.port));
       await relay.flush();
       await caller.rtcp.send(rtcp('report'), portsOf(answer)[0]! + 1);
       const arrived = await callee.rtcp.next();
@@ -184,7 +150,7 @@ for (const forwarder of kinds) {
       clock.advance(10_000);
       const reoffer = (port: number): string => {
         const offer = sdp('127.0.0.1', port);
-        return session.rewrite(offer, 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+        return anchor(session, 'offer', 'caller', offer);
       };
       assert.deepEqual(portsOf(reoffer(caller.port)), [calleePort], 'the same ports for the same stream');
       reanswer(session, callee);
@@ -215,7 +181,7 @@ for (const forwarder of kinds) {
       const other = await Phone.open(t);
       const { portsInUse } = relay.stats;
       const description = sdp('127.0.0.1', other.port, { port: other.port + 2, media: 'video' });
-      const offer = session.rewrite(description, 'offer', 'callee', 'b', towardsCallee, towardsCaller);
+      const offer = anchor(session, 'offer', 'callee', description);
       assert.equal(portsOf(offer)[0], callerPort);
       assert.equal(relay.stats.portsInUse, portsInUse + 4, 'a second stream on both sides');
       session.rollBack('b', 'callee');
@@ -248,8 +214,7 @@ for (const forwarder of kinds) {
       };
       await moved.send(rtp('no offer is open'), calleePort);
       await passes('nor was one');
-      const reoffer = (): string =>
-        session.rewrite(sdp('127.0.0.1', caller.port), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+      const reoffer = (): string => anchor(session, 'offer', 'caller', sdp('127.0.0.1', caller.port));
       reoffer();
       await relay.flush();
       await thief.send(rtp('from elsewhere'), calleePort);
@@ -283,7 +248,7 @@ for (const forwarder of kinds) {
       for (let round = 0; round < 100; round++) {
         const session = relay.createSession('quick', { onSilence: () => {} });
         const offer = sdp('127.0.0.1', caller.port);
-        session.rewrite(offer, 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+        anchor(session, 'offer', 'caller', offer);
         await relay.flush(); // the offer travels
         const port = portsOf(reanswer(session, callee))[0]!;
         // From here on the answer is on its way: no turn of the loop passes before the first packet.
@@ -328,14 +293,7 @@ for (const forwarder of kinds) {
       const caller = await Phone.open(t);
       const callee = await Phone.open(t);
       const session = relay.createSession('early', { onSilence: () => {} });
-      const offer = session.rewrite(
-        sdp('127.0.0.1', caller.port),
-        'offer',
-        'caller',
-        'b',
-        towardsCaller,
-        towardsCallee,
-      );
+      const offer = anchor(session, 'offer', 'caller', sdp('127.0.0.1', caller.port));
       await relay.flush();
       // RFC 3264 5.1: the offerer must be ready for media as soon as the offer is sent.
       await callee.send(rtp('early media'), portsOf(offer)[0]!);
@@ -346,14 +304,7 @@ for (const forwarder of kinds) {
       const { relay, session, caller, callee, callerPort, calleePort } = await call(t, { forwarder });
       await caller.send(rtp('latch'), callerPort);
       await callee.next();
-      const hold = session.rewrite(
-        sdp('0.0.0.0', caller.port),
-        'offer',
-        'caller',
-        'b',
-        towardsCaller,
-        towardsCallee,
-      );
+      const hold = anchor(session, 'offer', 'caller', sdp('0.0.0.0', caller.port));
       assert.match(hold, /^c=IN IP4 0\.0\.0\.0\r$/m);
       assert.deepEqual(portsOf(hold), [calleePort]);
       reanswer(session, callee);
@@ -362,7 +313,7 @@ for (const forwarder of kinds) {
       // The caller may send while it holds (music): proves also that the packet before was handled.
       await caller.send(rtp('music'), callerPort);
       assert.deepEqual((await callee.next()).payload, rtp('music'));
-      session.rewrite(sdp('127.0.0.1', caller.port), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+      anchor(session, 'offer', 'caller', sdp('127.0.0.1', caller.port));
       reanswer(session, callee);
       await relay.flush();
       await callee.send(rtp('heard'), calleePort);

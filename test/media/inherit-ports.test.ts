@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import type { MediaRelay, MediaSession, Party } from '../../src/media/media-contract.ts';
 import {
+  anchor,
   Phone,
   portsOf,
   relayAddress,
@@ -10,8 +11,6 @@ import {
   rtp,
   type StreamText,
   sdp,
-  towardsCallee,
-  towardsCaller,
 } from './support.ts';
 
 /** Streams `0`, `1`, …: those of `bundle` are in a group, in its order. */
@@ -43,12 +42,7 @@ async function open(t: TestContext): Promise<Call> {
     session,
     caller: await Phone.open(t),
     callee: await Phone.open(t),
-    say: (kind, from, text, branch = 'b') =>
-      portsOf(
-        from === 'caller'
-          ? session.rewrite(text, kind, from, branch, towardsCaller, towardsCallee)
-          : session.rewrite(text, kind, from, branch, towardsCallee, towardsCaller),
-      ),
+    say: (kind, from, text, branch = 'b') => portsOf(anchor(session, kind, from, text, { branch })),
   };
 }
 

@@ -4,18 +4,7 @@ import { describe, it } from 'node:test';
 import { MediaError } from '../../src/media/media-error.ts';
 import { startMediaRelay } from '../../src/media/media-relay.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import {
-  kinds,
-  Phone,
-  portsOf,
-  relayAddress,
-  relayFor,
-  rtp,
-  sdp,
-  silentLog,
-  towardsCallee,
-  towardsCaller,
-} from './support.ts';
+import { anchor, kinds, Phone, portsOf, relayAddress, relayFor, rtp, sdp, silentLog } from './support.ts';
 
 const nobody = { onSilence: (): void => {} };
 const openFiles = (): number => readdirSync('/proc/self/fd').length;
@@ -32,8 +21,8 @@ for (const forwarder of kinds) {
       const calls = async (count: number): Promise<void> => {
         for (let i = 0; i < count; i++) {
           const session = relay.createSession(`call ${i}`, nobody);
-          session.rewrite(sdp('10.9.9.9', 4000), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
-          session.rewrite(sdp('10.8.8.8', 5000), 'answer', 'callee', 'b', towardsCallee, towardsCaller);
+          anchor(session, 'offer', 'caller', sdp('10.9.9.9', 4000));
+          anchor(session, 'answer', 'callee', sdp('10.8.8.8', 5000));
           session.close();
           // 200 pairs serve 100 calls at a time: those that end have to come back.
           if (i % 100 === 99) await relay.flush();
@@ -56,15 +45,8 @@ for (const forwarder of kinds) {
       const ports: number[] = [];
       for (let i = 0; i < 500; i++) {
         const session = relay.createSession(`call ${i}`, nobody);
-        session.rewrite(sdp('127.0.0.1', caller.port), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
-        const answer = session.rewrite(
-          sdp('127.0.0.1', callee.port),
-          'answer',
-          'callee',
-          'b',
-          towardsCallee,
-          towardsCaller,
-        );
+        anchor(session, 'offer', 'caller', sdp('127.0.0.1', caller.port));
+        const answer = anchor(session, 'answer', 'callee', sdp('127.0.0.1', callee.port));
         ports.push(portsOf(answer)[0]!);
       }
       assert.equal(new Set(ports).size, 500);
@@ -80,10 +62,9 @@ for (const forwarder of kinds) {
       // Three pairs: a call with one stream fits, a second one does not.
       const { relay } = await relayFor(t, { forwarder, portRange: { from: 21_000, to: 21_005 } });
       const first = relay.createSession('first', nobody);
-      first.rewrite(sdp('10.9.9.9', 4000), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+      anchor(first, 'offer', 'caller', sdp('10.9.9.9', 4000));
       const second = relay.createSession('second', nobody);
-      const offer = (): string =>
-        second.rewrite(sdp('10.9.9.9', 4000), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+      const offer = (): string => anchor(second, 'offer', 'caller', sdp('10.9.9.9', 4000));
       assert.throws(offer, hasCode('media.ports-exhausted'));
       await relay.flush();
       assert.deepEqual([relay.stats.portsInUse, relay.stats.legs], [4, 2]);
@@ -97,22 +78,8 @@ for (const forwarder of kinds) {
       await Phone.open(t, relayAddress, 22_000);
       await Phone.open(t, relayAddress, 22_003);
       const session = relay.createSession('call', nobody);
-      const offer = session.rewrite(
-        sdp('10.9.9.9', 4000),
-        'offer',
-        'caller',
-        'b',
-        towardsCaller,
-        towardsCallee,
-      );
-      const answer = session.rewrite(
-        sdp('10.8.8.8', 5000),
-        'answer',
-        'callee',
-        'b',
-        towardsCallee,
-        towardsCaller,
-      );
+      const offer = anchor(session, 'offer', 'caller', sdp('10.9.9.9', 4000));
+      const answer = anchor(session, 'answer', 'callee', sdp('10.8.8.8', 5000));
       assert.deepEqual([...portsOf(offer), ...portsOf(answer)].toSorted(), [22_004, 22_006]);
       session.close();
       await relay.flush();
@@ -126,24 +93,10 @@ for (const forwarder of kinds) {
       const first = relay.createSession('first', nobody);
       const second = relay.createSession('second', nobody);
       // What the first call offers comes back as the offer of the second, as through a B2BUA without media.
-      const between = first.rewrite(
-        sdp('127.0.0.1', caller.port),
-        'offer',
-        'caller',
-        'b',
-        towardsCaller,
-        towardsCallee,
-      );
-      second.rewrite(between, 'offer', 'caller', 'b', towardsCaller, towardsCallee);
-      const back = second.rewrite(
-        sdp('127.0.0.1', callee.port),
-        'answer',
-        'callee',
-        'b',
-        towardsCallee,
-        towardsCaller,
-      );
-      const answer = first.rewrite(back, 'answer', 'callee', 'b', towardsCallee, towardsCaller);
+      const between = anchor(first, 'offer', 'caller', sdp('127.0.0.1', caller.port));
+      anchor(second, 'offer', 'caller', between);
+      const back = anchor(second, 'answer', 'callee', sdp('127.0.0.1', callee.port));
+      const answer = anchor(first, 'answer', 'callee', back);
       await relay.flush();
       await caller.send(rtp('through both'), portsOf(answer)[0]!);
       assert.deepEqual((await callee.next()).payload, rtp('through both'));
@@ -154,17 +107,10 @@ for (const forwarder of kinds) {
       const { relay } = await relayFor(t, { forwarder });
       const session = relay.createSession('ring', nobody);
       const phone = await Phone.open(t);
-      const offered = session.rewrite(
-        sdp('10.9.9.9', 4000),
-        'offer',
-        'caller',
-        'b',
-        towardsCaller,
-        towardsCallee,
-      );
+      const offered = anchor(session, 'offer', 'caller', sdp('10.9.9.9', 4000));
       // The callee claims the relay's own port that faces it, then the one that faces the caller.
-      const answer = session.rewrite(offered, 'answer', 'callee', 'b', towardsCallee, towardsCaller);
-      session.rewrite(answer, 'offer', 'callee', 'b', towardsCallee, towardsCaller);
+      const answer = anchor(session, 'answer', 'callee', offered);
+      anchor(session, 'offer', 'callee', answer);
       await relay.flush();
       assert.deepEqual(
         session.snapshot().map(({ party, described }) => [party, described?.address]),
@@ -182,9 +128,9 @@ for (const forwarder of kinds) {
     it('does not throw media at the SIP port of this host', async (t) => {
       const { relay } = await relayFor(t, { forwarder, protectedPorts: [5060] });
       const session = relay.createSession('call', nobody);
-      session.rewrite(sdp(relayAddress, 5060), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+      anchor(session, 'offer', 'caller', sdp(relayAddress, 5060));
       assert.equal(session.snapshot()[0]?.described, undefined);
-      session.rewrite(sdp('198.51.100.1', 5060), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+      anchor(session, 'offer', 'caller', sdp('198.51.100.1', 5060));
       assert.equal(session.snapshot()[0]?.described, undefined);
     });
 
@@ -193,13 +139,13 @@ for (const forwarder of kinds) {
       const clock = new ManualClock();
       const relay = await startMediaRelay({ clock, log: silentLog, forwarder });
       const session = relay.createSession('call', nobody);
-      session.rewrite(sdp('10.9.9.9', 4000), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
+      anchor(session, 'offer', 'caller', sdp('10.9.9.9', 4000));
       await relay.close();
       assert.equal(openFiles(), before);
       assert.equal(clock.pending, 0);
       const late = relay.createSession('late', nobody);
       assert.throws(
-        () => late.rewrite(sdp('10.9.9.9', 4000), 'offer', 'caller', 'b', towardsCaller, towardsCallee),
+        () => anchor(late, 'offer', 'caller', sdp('10.9.9.9', 4000)),
         hasCode('media.session-closed'),
       );
       await relay.close();

@@ -6,16 +6,7 @@ import { RtpStatistics } from '../../src/media/rtp-statistics.ts';
 import { SlotTable } from '../../src/media/slot-table.ts';
 import { meanOpinionScore, type StreamQuality } from '../../src/media/stream-quality.ts';
 import { summarize } from '../../src/media/summarize.ts';
-import {
-  kinds,
-  Phone,
-  portsOf,
-  relayFor,
-  type StreamText,
-  sdp,
-  towardsCallee,
-  towardsCaller,
-} from './support.ts';
+import { anchor, kinds, Phone, portsOf, relayFor, type StreamText, sdp } from './support.ts';
 
 /** A packet of RTP (RFC 3550 5.1). */
 function packet(sequence: number, timestamp: number, ssrc = 7, type = 0): Buffer {
@@ -184,8 +175,8 @@ for (const forwarder of kinds) {
       const [caller, callee] = [await Phone.open(t), await Phone.open(t)];
       const session = relay.createSession('counted', { onSilence: () => {} });
       const describe = (phone: Phone): string => sdp('127.0.0.1', { port: phone.port, ...stream });
-      session.rewrite(describe(caller), 'offer', 'caller', 'b', towardsCaller, towardsCallee);
-      const answer = session.rewrite(describe(callee), 'answer', 'callee', 'b', towardsCallee, towardsCaller);
+      anchor(session, 'offer', 'caller', describe(caller));
+      const answer = anchor(session, 'answer', 'callee', describe(callee));
       await relay.flush();
       const say = async (bytes: Buffer): Promise<void> => {
         await caller.send(bytes, portsOf(answer)[0]!);

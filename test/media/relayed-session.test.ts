@@ -6,6 +6,7 @@ import type { MediaRelayOptions } from '../../src/media/media-relay.ts';
 import type { ManualClock } from '../support/manual-clock.ts';
 import {
   addressesOf,
+  anchor,
   Phone,
   portsOf,
   relayFor,
@@ -14,7 +15,6 @@ import {
   type StreamText,
   sdp,
   towardsCallee,
-  towardsCaller,
 } from './support.ts';
 
 interface Fixture {
@@ -36,10 +36,7 @@ async function setUp(t: TestContext, options: Partial<MediaRelayOptions> = {}): 
         fixture.silences++;
       },
     }),
-    rewrite: (kind, from, branch, text) =>
-      from === 'caller'
-        ? fixture.session.rewrite(text, kind, from, branch, towardsCaller, towardsCallee)
-        : fixture.session.rewrite(text, kind, from, branch, towardsCallee, towardsCaller),
+    rewrite: (kind, from, branch, text) => anchor(fixture.session, kind, from, text, { branch }),
   };
   return fixture;
 }

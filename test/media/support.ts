@@ -1,7 +1,13 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import type { TestContext } from 'node:test';
-import type { ForwarderKind, MediaIdentity, MediaRelay } from '../../src/media/media-contract.ts';
+import type {
+  ForwarderKind,
+  MediaIdentity,
+  MediaRelay,
+  MediaSession,
+  Party,
+} from '../../src/media/media-contract.ts';
 import type { MediaLog } from '../../src/media/media-log.ts';
 import { type MediaRelayOptions, startMediaRelay } from '../../src/media/media-relay.ts';
 import type { Endpoint } from '../../src/net/address.ts';
@@ -34,6 +40,19 @@ export async function relayFor(
   const relay = await startMediaRelay({ log: silentLog, clock, ...options });
   t.after(() => relay.close());
   return { relay, clock };
+}
+
+/** What the relay makes of a description, asked as the agent asks it. */
+export function anchor(
+  session: MediaSession,
+  kind: 'offer' | 'answer',
+  from: Party,
+  text: string,
+  { branch = 'b', caller = towardsCaller }: { branch?: string; caller?: MediaIdentity } = {},
+): string {
+  return from === 'caller'
+    ? session.rewrite(text, kind, from, branch, caller, towardsCallee)
+    : session.rewrite(text, kind, from, branch, towardsCallee, caller);
 }
 
 /** An RTP phone: one socket, what came to it is read in order. */

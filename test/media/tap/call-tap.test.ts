@@ -12,7 +12,7 @@ import { needsRoot } from '../../support/privileged.ts';
 import { sineSamples } from '../../support/tone.ts';
 import { readWav } from '../recording/read-wav.ts';
 import { eventPayload, muLaw, rtpPacket } from '../recording/rtp-source.ts';
-import { kinds, Phone, portsOf, relayFor, sdp, towardsCallee, towardsCaller } from '../support.ts';
+import { anchor, kinds, Phone, portsOf, relayFor, sdp } from '../support.ts';
 
 interface Call {
   readonly session: MediaSession;
@@ -61,22 +61,8 @@ async function callFor(
     for (const { count, resolve } of waiting) if (digits.length >= count) resolve();
   });
   session.attach(tap);
-  const offer = session.rewrite(
-    sdp('127.0.0.1', { port: caller.port, ...stream }),
-    'offer',
-    'caller',
-    'b',
-    towardsCaller,
-    towardsCallee,
-  );
-  const answer = session.rewrite(
-    sdp('127.0.0.1', { port: callee.port, ...stream }),
-    'answer',
-    'callee',
-    'b',
-    towardsCallee,
-    towardsCaller,
-  );
+  const offer = anchor(session, 'offer', 'caller', sdp('127.0.0.1', { port: caller.port, ...stream }));
+  const answer = anchor(session, 'answer', 'callee', sdp('127.0.0.1', { port: callee.port, ...stream }));
   session.settle('b');
   await relay.flush();
   return {
