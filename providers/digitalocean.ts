@@ -1,9 +1,8 @@
 import { networkOf } from '../src/discovery/checked-values.ts';
 import {
   joinOsInterfaces,
-  ownPublicAddress,
   type ToldInterface,
-  withOsAddresses,
+  withOwnPublicAddresses,
 } from '../src/discovery/join-os-interfaces.ts';
 import { type MetadataNode, readJson } from '../src/discovery/metadata-node.ts';
 import { metadataProvider } from '../src/discovery/metadata-provider.ts';
@@ -40,9 +39,7 @@ export const digitalocean: Provider = metadataProvider({
     const tags = labelledOptions(document.get('tags'));
     return {
       tags,
-      interfaces: joinOsInterfaces(told, facts.interfaces).map((nic) =>
-        withOsAddresses(nic, facts.interfaces, ownPublicAddress),
-      ),
+      interfaces: withOwnPublicAddresses(joinOsInterfaces(told, facts.interfaces), facts.interfaces),
       // The VPC. Nobody is reached through the anchor's network.
       localNetworks: [...new Set(told.slice(open.length).flatMap((nic) => nic.subnets))],
     };

@@ -1,5 +1,5 @@
 import { checkedAddress, garbled, linesOf } from '../src/discovery/checked-values.ts';
-import { groupByOwner, ownPublicAddress, withOsAddresses } from '../src/discovery/join-os-interfaces.ts';
+import { groupByOwner, withOwnPublicAddresses } from '../src/discovery/join-os-interfaces.ts';
 import { metadataProvider } from '../src/discovery/metadata-provider.ts';
 import { privateSubnets } from '../src/discovery/os-topology.ts';
 import type { Provider } from '../src/discovery/provider.ts';
@@ -16,13 +16,12 @@ export const exoscale: Provider = metadataProvider({
     const text = await client.get(PUBLIC);
     const url = client.url(PUBLIC);
     if (text === undefined) throw garbled(url, 'an address', 'nothing');
-    const told = linesOf(text, url).map((line) => checkedAddress(line, url));
+    const told = linesOf(text, url).map(
+      (line) => ({ privateAddress: checkedAddress(line, url), provenance: 'imds' }) as const,
+    );
     const outward = facts.interfaces.filter((device) => !device.internal);
     return {
-      interfaces: groupByOwner(
-        told.map((privateAddress) => ({ privateAddress, provenance: 'imds' })),
-        outward,
-      ).map((nic) => withOsAddresses(nic, outward, ownPublicAddress)),
+      interfaces: withOwnPublicAddresses(groupByOwner(told, outward), outward),
       localNetworks: privateSubnets(outward),
     };
   },

@@ -2,9 +2,8 @@ import { checkedAddress, garbled, networkOf } from '../src/discovery/checked-val
 import { quoted } from '../src/discovery/discovery-error.ts';
 import {
   joinOsInterfaces,
-  ownPublicAddress,
   type ToldInterface,
-  withOsAddresses,
+  withOwnPublicAddresses,
 } from '../src/discovery/join-os-interfaces.ts';
 import { type MetadataNode, nodeOf } from '../src/discovery/metadata-node.ts';
 import { metadataProvider } from '../src/discovery/metadata-provider.ts';
@@ -36,11 +35,10 @@ export const hetzner: Provider = metadataProvider({
     const publicIpv4 = (await item('public-ipv4')).address();
     const privates = networks.items().map(readPrivateNetwork);
     const open = readPublicInterfaces(config, publicIpv4);
+    const interfaces = joinOsInterfaces([...open, ...privates], facts.interfaces);
     return {
-      interfaces: joinOsInterfaces([...open, ...privates], facts.interfaces).map((nic) =>
-        // Floating addresses are in no document; whoever has some configured them here.
-        withOsAddresses(nic, facts.interfaces, ownPublicAddress),
-      ),
+      // Floating addresses are in no document; whoever has some configured them here.
+      interfaces: withOwnPublicAddresses(interfaces, facts.interfaces),
       // The whole network: its other subnets are reached by private addresses too.
       localNetworks: [
         ...new Set([

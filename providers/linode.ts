@@ -1,10 +1,5 @@
 import { checkedAddress, garbled } from '../src/discovery/checked-values.ts';
-import {
-  groupByOwner,
-  isOwned,
-  ownPublicAddress,
-  withOsAddresses,
-} from '../src/discovery/join-os-interfaces.ts';
+import { groupByOwner, isOwned, withOwnPublicAddresses } from '../src/discovery/join-os-interfaces.ts';
 import { type MetadataNode, readJson } from '../src/discovery/metadata-node.ts';
 import { metadataProvider } from '../src/discovery/metadata-provider.ts';
 import { openSession } from '../src/discovery/metadata-session.ts';
@@ -62,9 +57,7 @@ export const linode: Provider = metadataProvider({
     const tags = instance && labelledOptions(instance.get('tags'));
     return {
       ...(tags && { tags }),
-      interfaces: groupByOwner(mappings, facts.interfaces).map((nic) =>
-        withOsAddresses(nic, facts.interfaces, ownPublicAddress),
-      ),
+      interfaces: withOwnPublicAddresses(groupByOwner(mappings, facts.interfaces), facts.interfaces),
       localNetworks: privateSubnets(facts.interfaces.filter((device) => !device.internal)),
       ...(translated && {
         notes: [

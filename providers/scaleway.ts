@@ -1,10 +1,5 @@
 import { garbled } from '../src/discovery/checked-values.ts';
-import {
-  groupByOwner,
-  isOwned,
-  ownPublicAddress,
-  withOsAddresses,
-} from '../src/discovery/join-os-interfaces.ts';
+import { groupByOwner, isOwned, withOwnPublicAddresses } from '../src/discovery/join-os-interfaces.ts';
 import { readJson } from '../src/discovery/metadata-node.ts';
 import { metadataProvider } from '../src/discovery/metadata-provider.ts';
 import { privateSubnets } from '../src/discovery/os-topology.ts';
@@ -45,9 +40,7 @@ export const scaleway: Provider = metadataProvider({
     const tags = labelledOptions(document.get('tags'));
     return {
       tags,
-      interfaces: groupByOwner(mappings, facts.interfaces).map((nic) =>
-        withOsAddresses(nic, facts.interfaces, ownPublicAddress),
-      ),
+      interfaces: withOwnPublicAddresses(groupByOwner(mappings, facts.interfaces), facts.interfaces),
       // Private networks are interfaces that the document does not address.
       localNetworks: privateSubnets(facts.interfaces.filter((device) => !device.internal)),
     };

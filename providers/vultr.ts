@@ -1,9 +1,8 @@
 import { networkOf } from '../src/discovery/checked-values.ts';
 import {
   joinOsInterfaces,
-  ownPublicAddress,
   type ToldInterface,
-  withOsAddresses,
+  withOwnPublicAddresses,
 } from '../src/discovery/join-os-interfaces.ts';
 import { type MetadataNode, readJson } from '../src/discovery/metadata-node.ts';
 import { metadataProvider } from '../src/discovery/metadata-provider.ts';
@@ -23,9 +22,7 @@ export const vultr: Provider = metadataProvider({
     const told = items.map(readInterface);
     const inside = told.filter((_, index) => items[index]!.get('network-type').text() === 'private');
     return {
-      interfaces: joinOsInterfaces(told, facts.interfaces).map((nic) =>
-        withOsAddresses(nic, facts.interfaces, ownPublicAddress),
-      ),
+      interfaces: withOwnPublicAddresses(joinOsInterfaces(told, facts.interfaces), facts.interfaces),
       localNetworks: [...new Set(inside.flatMap((nic) => nic.subnets))],
     };
   },

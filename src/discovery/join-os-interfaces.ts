@@ -92,12 +92,19 @@ export function withOsAddresses(
 }
 
 /**
- * A public address that a person configured here (a floating one, say): it is reached as it is. Not of IPv6, where the
- * machine makes up addresses by itself and throws them away again (RFC 8981).
+ * Adds the public addresses that a person configured here (a floating one, say): they are reached as they are. Not
+ * those of IPv6, where the machine makes up addresses by itself and throws them away again (RFC 8981).
  */
-export function ownPublicAddress(address: string): AddressMapping | undefined {
-  const isOurs = familyOf(address) === 'ipv4' && scopeOf(address) === 'public';
-  return isOurs ? { privateAddress: address, provenance: 'os' } : undefined;
+export function withOwnPublicAddresses(
+  interfaces: readonly NetworkInterface[],
+  osInterfaces: readonly OsInterface[],
+): NetworkInterface[] {
+  return interfaces.map((nic) =>
+    withOsAddresses(nic, osInterfaces, (address) => {
+      const isOurs = familyOf(address) === 'ipv4' && scopeOf(address) === 'public';
+      return isOurs ? { privateAddress: address, provenance: 'os' } : undefined;
+    }),
+  );
 }
 
 export function isOwned(osInterfaces: readonly OsInterface[], address: string): boolean {
