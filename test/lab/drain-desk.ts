@@ -21,9 +21,11 @@ export interface Desk {
 export async function openDesk(options: OfficeOptions = {}): Promise<Desk> {
   const office = await Office.open(options);
   try {
-    const alice = await office.phone('alice-host', { user: 'alice', toneHz: 440 });
-    const bob = await office.phone('bob-host', { user: 'bob', toneHz: 880 });
-    const carol = await office.phone('home-phone', { user: 'carol', toneHz: 1200 });
+    const [alice, bob, carol] = await Promise.all([
+      office.phone('alice-host', { user: 'alice', toneHz: 440 }),
+      office.phone('bob-host', { user: 'bob', toneHz: 880 }),
+      office.phone('home-phone', { user: 'carol', toneHz: 1200 }),
+    ]);
     return { office, alice, bob, carol };
   } catch (error) {
     await office[Symbol.asyncDispose]();

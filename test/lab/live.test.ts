@@ -50,10 +50,12 @@ describe('the cloud changes while the agent runs', needsRoot, () => {
   test('another public address during calls: new ones use it, old ones end in peace', async () => {
     await using office = await openOffice();
     const { lab, metadata, cloudsip } = office;
-    const alice = await office.phone('alice-host', { user: 'alice', toneHz: 440 });
-    const nina = await office.neighbour('neighbour', { user: 'nina', toneHz: 550 });
-    const bob = await office.phone('bob-host', { user: 'bob', domain: '203.0.113.7', toneHz: 880 });
-    const carol = await office.phone('home-phone', { user: 'carol', domain: '203.0.113.6', toneHz: 1200 });
+    const [alice, nina, bob, carol] = await Promise.all([
+      office.phone('alice-host', { user: 'alice', toneHz: 440 }),
+      office.neighbour('neighbour', { user: 'nina', toneHz: 550 }),
+      office.phone('bob-host', { user: 'bob', domain: '203.0.113.7', toneHz: 880 }),
+      office.phone('home-phone', { user: 'carol', domain: '203.0.113.6', toneHz: 1200 }),
+    ]);
     // One call across the address that goes and the cloud's network, one across two that stay.
     await call(alice, nina);
     await call(carol, bob, 'sip:bob@203.0.113.6');

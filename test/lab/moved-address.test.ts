@@ -40,13 +40,15 @@ for (const kind of labForwarders('koffi', 'kernel', 'dgram')) {
       env: { CLOUDSIP_POLL_INTERVAL: '200ms' },
     });
     const { lab, metadata, cloudsip } = office;
-    const alice = await office.phone('alice-host', { user: 'alice', toneHz: 440 });
-    const bob = await office.phone('bob-host', { user: 'bob', toneHz: 880 });
-    // Behind a NAT that lets in what comes from where something was sent to, and nothing else.
-    const carol = await office.phone('home-phone', { user: 'carol', toneHz: 1200 });
-    const dave = await office.phone('home', { user: 'dave', toneHz: 660, port: 5070 });
-    const nina = await office.neighbour('neighbour', { user: 'nina', toneHz: 550 });
-    const frank = await office.phone('frank-host', { user: 'frank', toneHz: 990 });
+    const [alice, bob, carol, dave, nina, frank] = await Promise.all([
+      office.phone('alice-host', { user: 'alice', toneHz: 440 }),
+      office.phone('bob-host', { user: 'bob', toneHz: 880 }),
+      // Behind a NAT that lets in what comes from where something was sent to, and nothing else.
+      office.phone('home-phone', { user: 'carol', toneHz: 1200 }),
+      office.phone('home', { user: 'dave', toneHz: 660, port: 5070 }),
+      office.neighbour('neighbour', { user: 'nina', toneHz: 550 }),
+      office.phone('frank-host', { user: 'frank', toneHz: 990 }),
+    ]);
     await call(alice, bob);
     await call(frank, nina);
     await carol.dial(dave.uri);
@@ -83,7 +85,7 @@ for (const kind of labForwarders('koffi', 'kernel', 'dgram')) {
       later.map((stream, index) => stream[field] - settled[index]![field]);
     const enough = (counts: readonly number[]): boolean => counts.every((count) => count > 75);
     const deadline = performance.now() + 10_000;
-    while (!enough(grew('packets')) || (kind === 'kernel' && !enough(grew('inKernel')))) {
+    while (!enough(grew('packets')) || (kind.startsWith('kernel') && !enough(grew('inKernel')))) {
       assert.ok(
         performance.now() < deadline,
         `${grew('packets')} packets, ${grew('inKernel')} in the kernel`,
@@ -91,7 +93,7 @@ for (const kind of labForwarders('koffi', 'kernel', 'dgram')) {
       later = await streamsBetween(office, alice, bob);
     }
     assert.ok(later.every(({ bound }) => bound.startsWith('10.0.1.15:')));
-    assert.ok(kind === 'kernel' || later.every(({ inKernel }) => inKernel === 0));
+    assert.ok(kind.startsWith('kernel') || later.every(({ inKernel }) => inKernel === 0));
     assert.equal((await runCloudsip(cloudsip.host, ['record', mixed, 'off'])).exitCode, 0);
     // What rang is answered, though the INVITE came in by the other card.
     await dave.answer();

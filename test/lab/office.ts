@@ -45,6 +45,8 @@ export class Office implements AsyncDisposable {
   readonly #options: CloudsipOptions;
   readonly #accounts = new Map<string, CloudsipAccount>();
   readonly #phones: BaresipPhone[] = [];
+  /** Those that the first start made: asked for once, as each question is a process of its own. */
+  #made: Promise<CloudsipAccount[]> | undefined;
 
   private constructor(lab: Lab, metadata: LabMetadata, cloudsip: CloudsipProcess, options: CloudsipOptions) {
     this.lab = lab;
@@ -86,7 +88,8 @@ export class Office implements AsyncDisposable {
   async account(name: string): Promise<CloudsipAccount> {
     let account = this.#accounts.get(name);
     if (account) return account;
-    account = (await this.cloudsip.accounts()).find((known) => known.name === name);
+    this.#made ??= this.cloudsip.accounts();
+    account = (await this.#made).find((known) => known.name === name);
     account ??= await this.cloudsip.addAccount(name, `${name}-knows-a-word`);
     this.#accounts.set(name, account);
     return account;
