@@ -40,6 +40,8 @@ export class MediaLeg implements Learner, PortOwner {
   held = false;
   /** Of the side's last offer that was answered, or that begins the call. */
   lastOffer: OfferForm = plainForm;
+  /** A callee's alone: for each stream the one whose port it shares by the last answer; nothing where all have their own. */
+  shares: readonly number[] = none;
   /** A callee's alone: streams on which the caller has agreed with it on RTCP beside RTP. */
   callerMuxes: readonly number[] = none;
   #ice: IceCredentials | undefined;

@@ -97,7 +97,7 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
     const description = readDescription(sdp);
     const [callerIdentity, calleeIdentity] =
       from === 'caller' ? [facingSender, facingReceiver] : [facingReceiver, facingSender];
-    const heads = bundleHeads(description, kind);
+    const heads = bundleHeads(description, kind, this.#calleeOf(branch)?.shares);
     if (kind === 'offer') this.#reserve(description, heads, branch, callerIdentity, calleeIdentity);
     const caller = this.#caller;
     const callee = this.#calleeOf(branch);
@@ -145,6 +145,7 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
       this.#releaseRefused(description, heads, caller, callee);
       agreeOnRtcp(description, sender, receiver);
       callee.callerMuxes = caller.muxed();
+      callee.shares = heads.some((head, index) => head !== index) ? heads : none;
       const answered = without(this.#answered, callee).concat(callee);
       // Most calls have one callee, who answers: one list is enough then.
       this.#answered = sameLegs(answered, this.#callees) ? this.#callees : answered;

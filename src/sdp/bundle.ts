@@ -6,9 +6,14 @@ const unknownPort = 9;
 /**
  * For each section the one whose port it shares (RFC 9143); itself where it has its own. An answer puts all of
  * the group on the port of the first one named; an offer says so by equal ports, since a peer that knows no
- * BUNDLE may still take the others apart.
+ * BUNDLE may still take the others apart. `agreed` is what this gave for the last answer: by it streams share a port
+ * in an offer that tells none yet (RFC 9143 7.5), as browsers make them.
  */
-export function bundleHeads(description: SessionDescription, kind: 'offer' | 'answer'): number[] {
+export function bundleHeads(
+  description: SessionDescription,
+  kind: 'offer' | 'answer',
+  agreed: readonly number[] = [],
+): number[] {
   const { media, bundles } = description;
   const heads = media.map((_section, index) => index);
   for (const mids of bundles) {
@@ -18,8 +23,8 @@ export function bundleHeads(description: SessionDescription, kind: 'offer' | 'an
     for (const index of members) {
       const section = media[index];
       if (!section || section.port === 0) continue;
-      const shared = section.port === media[head]!.port && section.port !== unknownPort;
-      if (kind === 'answer' || shared) heads[index] = head;
+      const known = section.port !== unknownPort || (index in agreed && agreed[index] === agreed[head]);
+      if (kind === 'answer' || (known && section.port === media[head]!.port)) heads[index] = head;
     }
   }
   return heads;

@@ -108,6 +108,32 @@ for (const forwarder of kinds) {
       assert.equal(relay.stats.portsInUse, 8);
     });
 
+    it('a BUNDLE group keeps its port in an offer that tells none, unless it was never agreed', async (t) => {
+      const { relay, callee, rewrite } = await setUp(t);
+      const streams = (ports: readonly number[], group: string): string =>
+        sdp(
+          '127.0.0.1',
+          ...ports.map((port, index) => ({
+            port,
+            media: index === 0 ? 'audio' : 'video',
+            attributes: [`mid:${index}`, 'rtcp-mux'],
+          })),
+        ).replace('t=0 0\r\n', `$&${group}`);
+      const two = 'a=group:BUNDLE 0 1\r\n';
+      const three = 'a=group:BUNDLE 0 1 2\r\n';
+      rewrite('offer', 'caller', streams([9, 9], two));
+      rewrite('answer', 'callee', streams([callee.port, callee.port], two));
+      await relay.flush();
+      const grown = portsOf(rewrite('offer', 'caller', streams([9, 9, 9], three)));
+      assert.equal(grown[0], grown[1]);
+      assert.notEqual(grown[0], grown[2], 'what is new has a port of its own');
+      assert.equal(relay.stats.portsInUse, 8);
+      // Here each has its own, and so it stays.
+      rewrite('answer', 'callee', streams([callee.port, callee.port + 2, 0], ''));
+      const apart = portsOf(rewrite('offer', 'caller', streams([9, 9, 9], three)));
+      assert.equal(new Set(apart).size, 3);
+    });
+
     it('a section that lives in the bundle alone comes to life by the answer', async (t) => {
       const { rewrite } = await setUp(t);
       const text = (port: number, second: number, extra: string[]): string =>
