@@ -1,5 +1,5 @@
-import { namedDescription } from '../../proxy/named-description.ts';
 import type { Packet } from '../../support/capture-decoder.ts';
+import { namedDescription } from '../../support/named-description.ts';
 import { publicAddress6 } from '../dual-stack-cloud.ts';
 import { publicAddress } from '../office.ts';
 
@@ -72,12 +72,15 @@ function bodyOf(text: string): string {
 export function corpusText(titles: readonly string[], exchanges: readonly Exchange[]): string {
   const written = (text: string): string => text.replaceAll('\r\n', '\n');
   // The corpus knows the agent's IPv6 address by another name.
-  const read = (text: string): string =>
-    namedDescription(text).replaceAll(`IP6 ${publicAddress6}`, 'IP6 2001:db8::5');
+  const read = (text: string, ufrags: string[]): string =>
+    namedDescription(text, ufrags).replaceAll(`IP6 ${publicAddress6}`, 'IP6 2001:db8::5');
+  const [toCaller, toCallee]: [string[], string[]] = [[], []];
   return exchanges
     .map(({ byCallee, offer, offered, answer, answered }, index) => {
       const head = `${titles[index] ?? '?'}\n${byCallee ? 'from: callee\n' : ''}`;
-      return [head, written(offer), read(offered), written(answer), read(answered)].join('--------\n');
+      const [toOfferer, toAnswerer] = byCallee ? [toCallee, toCaller] : [toCaller, toCallee];
+      const blocks = [written(offer), read(offered, toAnswerer), written(answer), read(answered, toOfferer)];
+      return [head, ...blocks].join('--------\n');
     })
     .join('--------\n');
 }
