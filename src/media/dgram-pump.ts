@@ -16,7 +16,7 @@ const maxQueuedBytes = 262_144;
 
 interface Channel {
   readonly slot: number;
-  socket: Socket;
+  socket: Socket | undefined;
   peer: Channel | undefined;
   /** How often it was told where packets leave. */
   links: number;
@@ -66,11 +66,14 @@ export class DgramPump implements Pump {
   run(command: Command): void {
     switch (command[0]) {
       case 'open':
-        this.#open(command[1], command[3], command[4]);
+        this.#open(command[1], command[2], command[3], command[4]);
         break;
-      case 'rebind':
-        this.#rebind(command[1], command[3], command[4]);
+      case 'rebind': {
+        const [, slot, fd, address, port] = command;
+        // What came to the socket of before is still read, in this turn of the loop.
+        setImmediate(() => this.#rebind(slot, fd, address, port));
         break;
+      }
       case 'link': {
         const channel = this.#channels.get(command[1]);
         if (!channel) break;
@@ -157,17 +160,17 @@ export class DgramPump implements Pump {
         break;
       }
       case 'stop':
-        for (const channel of this.#channels.values()) channel.socket.close();
+        for (const channel of this.#channels.values()) channel.socket?.close();
         this.#channels.clear();
         this.#data.port.close();
         break;
     }
   }
 
-  #open(slot: number, address: string, port: number): void {
+  #open(slot: number, fd: number | undefined, address: string, port: number): void {
     const channel: Channel = {
       slot,
-      socket: socketFor(address),
+      socket: undefined,
       peer: undefined,
       links: 0,
       rtcpPeer: undefined,
@@ -179,11 +182,13 @@ export class DgramPump implements Pump {
     };
     this.#channels.set(slot, channel);
     this.#statistics.set(slot, undefined);
-    this.#bind(channel, address, port);
+    if (fd !== undefined) this.#bind(channel, address, port);
   }
 
   #bind(channel: Channel, address: string, port: number): void {
-    const { slot, socket } = channel;
+    const { slot } = channel;
+    const socket = socketFor(address);
+    channel.socket = socket;
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (this.#channels.get(slot) !== channel || channel.socket !== socket) return;
       this.#report(['lost', slot, error.code ?? error.message]);
@@ -192,17 +197,13 @@ export class DgramPump implements Pump {
     socket.bind({ address, port, exclusive: true });
   }
 
-  /** What came to the socket of before is still read, in this turn of the loop. */
-  #rebind(slot: number, address: string, port: number): void {
+  #rebind(slot: number, fd: number | undefined, address: string, port: number): void {
     const channel = this.#channels.get(slot);
-    if (!channel) {
-      this.#report(['rebound', slot]);
-      return;
-    }
-    const before = channel.socket;
-    channel.socket = socketFor(address);
-    this.#bind(channel, address, port);
-    setImmediate(() => before.close(() => this.#report(['rebound', slot])));
+    const before = channel?.socket;
+    if (channel && fd === undefined) channel.socket = undefined;
+    else if (channel) this.#bind(channel, address, port);
+    if (before) before.close(() => this.#report(['rebound', slot]));
+    else this.#report(['rebound', slot]);
   }
 
   #close(slot: number): void {
@@ -210,7 +211,7 @@ export class DgramPump implements Pump {
     this.#channels.delete(slot);
     this.#tap.set(slot, undefined);
     this.#statistics.set(slot, undefined);
-    if (channel) channel.socket.close(() => this.#report(['closed', slot]));
+    if (channel?.socket) channel.socket.close(() => this.#report(['closed', slot]));
     else this.#report(['closed', slot]);
   }
 
@@ -256,7 +257,7 @@ export class DgramPump implements Pump {
       values[at + counter.undeliverable]!++;
       return;
     }
-    peer.socket.send(packet, peer.remote.port, peer.remote.address, (error) => {
+    peer.socket?.send(packet, peer.remote.port, peer.remote.address, (error) => {
       if (error) values[at + counter.undeliverable]!++;
     });
   }
@@ -268,12 +269,15 @@ export class DgramPump implements Pump {
       this.#table.values[this.#table.base(channel.slot) + counter.strangers]!++;
       return;
     }
-    if (this.#canSend(channel)) channel.socket.send(answer.response, source.port, source.address, () => {});
+    if (this.#canSend(channel)) channel.socket?.send(answer.response, source.port, source.address, () => {});
     if (answer.nominated) this.#point(channel, { address: source.address, port: source.port });
   }
 
   #canSend(peer: Channel): boolean {
-    return this.#channels.get(peer.slot) === peer && peer.socket.getSendQueueSize() < maxQueuedBytes;
+    const { slot, socket } = peer;
+    return (
+      this.#channels.get(slot) === peer && socket !== undefined && socket.getSendQueueSize() < maxQueuedBytes
+    );
   }
 
   #point(channel: Channel, remote: Endpoint | undefined): void {

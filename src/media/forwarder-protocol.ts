@@ -7,11 +7,11 @@ import type { IceCredentials } from './stun.ts';
 export type Command =
   /**
    * `fd` is an open socket of this process, or -1 where the forwarder binds `address:port` itself. Packets leave it with
-   * `dscp`, or where that is 0 with what they came with.
+   * `dscp`, or where that is 0 with what they came with. Undefined for a slot that has no socket yet.
    */
-  | readonly ['open', slot: number, fd: number, address: string, port: number, dscp: number]
-  /** The slot goes on with another socket, as in `open`; answered by `rebound`. */
-  | readonly ['rebind', slot: number, fd: number, address: string, port: number, dscp: number]
+  | readonly ['open', slot: number, fd: number | undefined, address: string, port: number, dscp: number]
+  /** The slot goes on with another socket, as in `open`, or with none; answered by `rebound`. */
+  | readonly ['rebind', slot: number, fd: number | undefined, address: string, port: number, dscp: number]
   /** Packets that arrive at `slot` leave from `peer`; -1 for nowhere. */
   | readonly ['link', slot: number, peer: number]
   /** RTCP that arrives at `slot` beside RTP leaves from `peer`; -1 for where all else leaves (RFC 5761). */

@@ -17,9 +17,13 @@ import { PacketRing } from './tap/packet-ring.ts';
 /** A socket that its slot has left, until the thread has let go of it. */
 interface Former {
   readonly slot: number;
-  readonly fd: number;
+  /** Undefined where there is none to close, or none any more. */
+  fd: number | undefined;
+  readonly address: string;
   readonly left: () => void;
 }
+
+const nothing = (): void => {};
 
 /** Sockets that are closed together: their slots, and what was counted there, stay until the last of them is. */
 interface Closing {
@@ -126,23 +130,64 @@ export class Forwarder {
    * where a port cannot be bound; nothing has changed then. `left` is called once the ports of before are free.
    */
   rebind(slots: readonly number[], address: string, port: number, left: () => void): boolean {
-    const fds: number[] = [];
-    for (let n = 0; n < slots.length; n++) {
-      const fd = this.#source.bind(address, port + n, this.#sockets.dscp(slots[n]!));
+    const sockets = this.#sockets;
+    const fds: (number | undefined)[] = [];
+    for (const [n, slot] of slots.entries()) {
+      // One without a socket needs none there either.
+      const fd = sockets.isBound(slot) ? this.#source.bind(address, port + n, sockets.dscp(slot)) : undefined;
       if (typeof fd === 'string') {
-        for (const bound of fds) if (bound >= 0) this.#source.close(bound);
+        for (const bound of fds) if (bound !== undefined && bound >= 0) this.#source.close(bound);
         return false;
       }
       fds.push(fd);
     }
-    let waiting = slots.length;
+    let waiting = fds.filter((fd) => fd !== undefined).length;
     slots.forEach((slot, n) => {
-      this.#former.push({ slot, fd: this.#sockets.fd(slot), left: () => --waiting === 0 && left() });
-      this.#sockets.move(slot, fds[n]!, address);
-      this.#tell(['rebind', slot, fds[n]!, address, port + n, this.#sockets.dscp(slot)]);
+      const fd = fds[n];
+      if (fd === undefined) sockets.unbind(slot, address);
+      else this.#goOn(slot, fd, address, () => --waiting === 0 && left());
     });
     if (!this.#thread) this.#leaveFormer();
     return true;
+  }
+
+  /** True while the slot has a socket. */
+  isBound(slot: number): boolean {
+    return this.#sockets.isBound(slot);
+  }
+
+  /** The slot gives its socket back. All that it knows and has counted stays, and what it is told until `bind` counts. */
+  unbind(slot: number): void {
+    if (!this.isBound(slot)) return;
+    this.#goOn(slot, undefined, this.#sockets.address(slot), nothing);
+    if (!this.#thread) this.#leaveFormer();
+  }
+
+  /** The slot has a socket again, at the port that it had. Gives the name of the error where that cannot be bound. */
+  bind(slot: number): string | undefined {
+    if (this.isBound(slot)) return undefined;
+    const sockets = this.#sockets;
+    const [address, port] = [sockets.address(slot), sockets.port(slot)];
+    // The thread may not have let go of it yet.
+    const former = this.#former.find(
+      (each) => each.slot === slot && each.fd !== undefined && each.address === address,
+    );
+    const fd = former?.fd ?? this.#source.bind(address, port, sockets.dscp(slot));
+    if (typeof fd === 'string') return fd;
+    if (former) former.fd = undefined;
+    this.#goOn(slot, fd, address, nothing);
+    if (!this.#thread) this.#leaveFormer();
+    return undefined;
+  }
+
+  /** With another socket, or with none. */
+  #goOn(slot: number, fd: number | undefined, address: string, left: () => void): void {
+    const sockets = this.#sockets;
+    const before = { address: sockets.address(slot), left };
+    this.#former.push({ slot, fd: sockets.isBound(slot) ? sockets.fd(slot) : undefined, ...before });
+    if (fd === undefined) sockets.unbind(slot, address);
+    else sockets.bind(slot, fd, address);
+    this.#tell(['rebind', slot, fd, address, sockets.port(slot), sockets.dscp(slot)]);
   }
 
   #leaveFormer(slot?: number): void {
@@ -150,15 +195,20 @@ export class Forwarder {
     if (at < 0) return;
     const gone = slot === undefined ? this.#former.splice(0) : this.#former.splice(at, 1);
     for (const { fd, left } of gone) {
-      if (fd >= 0) this.#source.close(fd);
+      if (fd !== undefined && fd >= 0) this.#source.close(fd);
       left();
     }
-    if (this.#former.length === 0) for (const resolve of this.#whenLeft.splice(0)) resolve();
+    if (this.#whenLeft.length > 0 && !this.#leaving)
+      for (const resolve of this.#whenLeft.splice(0)) resolve();
+  }
+
+  get #leaving(): boolean {
+    return this.#former.some(({ left }) => left !== nothing);
   }
 
   /** Resolves when all ports are free that slots have left for others. */
   left(): Promise<void> {
-    if (this.#former.length === 0) return Promise.resolve();
+    if (!this.#leaving) return Promise.resolve();
     return new Promise((resolve) => this.#whenLeft.push(resolve));
   }
 
@@ -300,9 +350,9 @@ export class Forwarder {
     return this.#table.values[this.#table.base(rtp) + quality.payloadType]!;
   }
 
-  /** What the packets of a pair of sockets told of their stream. */
-  quality(rtp: number, rtcp: number): StreamQuality | undefined {
-    return this.#table.quality(rtp, rtcp);
+  /** What the packets of a pair told of their stream; `beside` where RTCP comes to the slot of RTP. */
+  quality(rtp: number, rtcp: number, beside = false): StreamQuality | undefined {
+    return this.#table.quality(rtp, rtcp, beside);
   }
 
   /** Where packets to this peer go at the moment. */
@@ -314,9 +364,10 @@ export class Forwarder {
   totals(): ForwarderTotals {
     const totals = { ...this.#retired };
     for (const slot of this.#sockets.slots()) {
-      totals.sockets++;
+      if (this.#sockets.isBound(slot)) totals.sockets++;
       addCounters(totals, this.#table.counters(slot));
     }
+    for (const { fd } of this.#former) if (fd !== undefined) totals.sockets++;
     return totals;
   }
 
@@ -431,7 +482,8 @@ export class Forwarder {
     if (this.#ringTold) this.#tell(['ring', this.ring.memory]);
     const sockets = this.#sockets;
     for (const slot of sockets.slots()) {
-      const [fd, address, port] = [sockets.fd(slot), sockets.address(slot), sockets.port(slot)];
+      const fd = sockets.isBound(slot) ? sockets.fd(slot) : undefined;
+      const [address, port] = [sockets.address(slot), sockets.port(slot)];
       this.#tell(['open', slot, fd, address, port, sockets.dscp(slot)]);
     }
     for (const slot of sockets.slots()) {

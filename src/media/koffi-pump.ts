@@ -367,7 +367,7 @@ export class KoffiPump implements Pump {
     switch (command[0]) {
       case 'open': {
         const [, slot, fd, address, port, dscp] = command;
-        this.#fds[slot] = fd;
+        this.#fds[slot] = -1;
         this.#peers[slot] = -1;
         this.#rtcpPeers[slot] = -1;
         this.#flags[slot] = latchBit.rtp;
@@ -375,23 +375,23 @@ export class KoffiPump implements Pump {
         this.#expected.forget(slot);
         this.#statistics.set(slot, undefined);
         this.#ice.delete(slot);
-        this.#dscp.opened(slot, dscp);
-        this.#kernel?.opened(slot, address, port, dscp);
+        if (fd === undefined) break;
         this.#guard.adopt(fd);
-        if (this.#watch(epollCtlAdd, fd, slot) < 0) this.#report(['lost', slot, errorName(this.#libc)]);
+        this.#serve(slot, fd, address, port, dscp);
         break;
       }
       case 'rebind': {
         const [, slot, fd, address, port, dscp] = command;
-        // What came to the address of before.
-        this.#drain(slot);
-        this.#kernel?.withdrawAround(slot);
-        this.#guard.open(slot);
-        this.#watch(epollCtlDel, this.#fds[slot]!, slot);
-        this.#fds[slot] = fd;
-        this.#dscp.opened(slot, dscp);
-        this.#kernel?.opened(slot, address, port, dscp);
-        if (this.#watch(epollCtlAdd, fd, slot) < 0) this.#report(['lost', slot, errorName(this.#libc)]);
+        if (this.#fds[slot]! >= 0) {
+          // What came to the socket of before.
+          this.#drain(slot);
+          this.#kernel?.withdrawAround(slot);
+          this.#guard.open(slot);
+          this.#kernel?.closed(slot);
+          this.#watch(epollCtlDel, this.#fds[slot]!, slot);
+          this.#fds[slot] = -1;
+        }
+        if (fd !== undefined) this.#serve(slot, fd, address, port, dscp);
         this.#report(['rebound', slot]);
         break;
       }
@@ -465,7 +465,7 @@ export class KoffiPump implements Pump {
         this.#kernel?.withdrawAround(slot);
         this.#guard.open(slot);
         this.#kernel?.closed(slot);
-        this.#watch(epollCtlDel, this.#fds[slot]!, slot);
+        if (this.#fds[slot]! >= 0) this.#watch(epollCtlDel, this.#fds[slot]!, slot);
         this.#fds[slot] = -1;
         this.#peers[slot] = -1;
         this.#rtcpPeers[slot] = -1;
@@ -483,6 +483,13 @@ export class KoffiPump implements Pump {
         this.#stopped = true;
         break;
     }
+  }
+
+  #serve(slot: number, fd: number, address: string, port: number, dscp: number): void {
+    this.#fds[slot] = fd;
+    this.#dscp.opened(slot, dscp);
+    this.#kernel?.opened(slot, address, port, dscp);
+    if (this.#watch(epollCtlAdd, fd, slot) < 0) this.#report(['lost', slot, errorName(this.#libc)]);
   }
 
   #sort(slot: number): void {

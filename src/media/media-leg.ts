@@ -142,6 +142,11 @@ export class MediaLeg implements Learner, PortOwner {
     return indexes.length > 0 ? indexes : none;
   }
 
+  /** What is agreed holds: streams that have RTCP beside RTP need no other port. */
+  closeRtcp(): void {
+    for (const pair of this.pairs) if (pair?.muxes) pair.closeRtcp();
+  }
+
   /** The pair that a description written now names. */
   pairAt(index: number): PortPair | undefined {
     return this.offered[index] ?? this.pairs[index];

@@ -63,7 +63,7 @@ export class Moves {
       if (pair.closed) return false;
       if (!leg.move(pair, to)) return true;
       this.#calls.add(callId);
-      this.#ports += 2;
+      this.#ports += pair.hasRtcp ? 2 : 1;
       return false;
     });
     this.#forwarder.deliver();

@@ -13,7 +13,10 @@ export interface PairContext {
   poolFor(boundAddress: string): PortPool;
 }
 
-/** The sockets of one stream on one side: RTP on an even port, RTCP on the next one. */
+/**
+ * The sockets of one stream on one side: RTP on an even port, RTCP on the next one. Where RTCP comes beside RTP for good
+ * the second one can be given back; its number stays taken.
+ */
 export class PortPair {
   readonly port: number;
   /** The slot of the RTP socket, and of everything where RTCP shares its port. */
@@ -96,6 +99,40 @@ export class PortPair {
     return true;
   }
 
+  /** RTCP has a socket of its own at the moment. */
+  get hasRtcp(): boolean {
+    return this.#context.forwarder.isBound(this.rtcp);
+  }
+
+  /** Nothing comes to the port for RTCP any more. */
+  closeRtcp(): void {
+    this.#context.forwarder.unbind(this.rtcp);
+  }
+
+  /** The port for RTCP is open, from before or again. Undefined, or why it cannot be: nothing has changed then. */
+  openRtcp(): MediaError | undefined {
+    if (this.#closed || this.hasRtcp) return undefined;
+    const { forwarder } = this.#context;
+    const error = forwarder.bind(this.rtcp);
+    if (error === 'EADDRINUSE') {
+      return new MediaError(
+        'media.ports-exhausted',
+        `${bracket(this.#boundAddress)}:${this.port + 1}, given back while RTCP came beside RTP, is held by another program now: keep others off the media ports.`,
+      );
+    }
+    if (error !== undefined) return bindError(this.#boundAddress, this.port + 1, error);
+    // Whoever sent there long ago is known no more: who is expected there may begin, as where nobody was ever heard.
+    this.#aimRtcp();
+    forwarder.seal(this.rtcp);
+    return undefined;
+  }
+
+  #aimRtcp(): void {
+    if (!this.#remote) return;
+    const { rtcp, form, signalling } = this.#remote;
+    this.#context.forwarder.aim(this.rtcp, rtcp ?? 'learn', form.isRtp, signalling, this.rtp);
+  }
+
   /** What the peer's SDP said last. */
   get remote(): StreamRemote | undefined {
     return this.#remote;
@@ -120,7 +157,7 @@ export class PortPair {
     const rtp = kind || !sameEndpoint(last?.rtp, remote.rtp);
     const rtcp = kind || !sameEndpoint(last?.rtcp, remote.rtcp);
     if (rtp) forwarder.aim(this.rtp, remote.rtp ?? 'learn', isRtp, remote.signalling);
-    if (rtcp) forwarder.aim(this.rtcp, remote.rtcp ?? 'learn', isRtp, remote.signalling, this.rtp);
+    if (rtcp) this.#aimRtcp();
     const { signalling } = remote;
     const moved = last !== undefined && signalling !== undefined && signalling !== last.signalling;
     if (moved && !rtp) forwarder.expect(this.rtp, signalling);

@@ -19,7 +19,7 @@ import { offerForm } from './offer-form.ts';
 import { OpenOffers } from './open-offers.ts';
 import { PortPair } from './port-pair.ts';
 import { readDescription } from './read-description.ts';
-import { agreeOnRtcp } from './rtcp-mux.ts';
+import { agreeOnRtcp, reopenRtcp } from './rtcp-mux.ts';
 import type { Listened, SilenceWatch } from './silence-watch.ts';
 import { isActive, isHeld, remoteOf, type StreamRemote } from './stream-remote.ts';
 import { summarize } from './summarize.ts';
@@ -98,7 +98,7 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
     const [callerIdentity, calleeIdentity] =
       from === 'caller' ? [facingSender, facingReceiver] : [facingReceiver, facingSender];
     const heads = bundleHeads(description, kind, this.#calleeOf(branch)?.shares);
-    if (kind === 'offer') this.#reserve(description, heads, branch, callerIdentity, calleeIdentity);
+    if (kind === 'offer') this.#reserve(description, heads, from, branch, callerIdentity, calleeIdentity);
     const caller = this.#caller;
     const callee = this.#calleeOf(branch);
     if (!caller || !callee) {
@@ -143,7 +143,9 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
     if (kind === 'answer') {
       if (this.#openOffers?.none) for (const leg of this.legs()) leg.expectMove(false);
       this.#releaseRefused(description, heads, caller, callee);
-      agreeOnRtcp(description, sender, receiver);
+      agreeOnRtcp(description, sender, receiver, ({ message }) =>
+        this.#context.log.warn(`${this.id} goes on without RTCP: ${message}`),
+      );
       callee.callerMuxes = caller.muxed();
       callee.shares = heads.some((head, index) => head !== index) ? heads : none;
       const answered = without(this.#answered, callee).concat(callee);
@@ -152,6 +154,7 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
     } else if (!isOpen) sender.lastOffer = offerForm(description, heads);
     negotiateIce(description, kind, sender, receiver);
     this.#relink();
+    this.#closeRtcp();
     this.#showStreams();
     this.#context.forwarder.deliver();
     this.#context.silence.touch(this);
@@ -166,6 +169,7 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
       leg.dropOffered();
       leg.expectMove(false);
     }
+    this.#closeRtcp();
   }
 
   dropBranch(branch: string): void {
@@ -188,6 +192,7 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
     this.#settled = branch;
     for (const other of this.#callees) if (other.branch !== branch) this.dropBranch(other.branch);
     this.#relink();
+    this.#closeRtcp();
     this.#context.forwarder.deliver();
     this.#context.silence.touch(this);
   }
@@ -246,7 +251,7 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
       droppedStrangers: rtp.strangers + rtcp.strangers,
       lastPacketAt: Math.round(Math.max(rtp.lastPacketAt, rtcp.lastPacketAt)),
       codec: codecName(forwarder.payloadType(pair.rtp), pair.remote?.form.formats),
-      quality: forwarder.quality(pair.rtp, pair.rtcp),
+      quality: forwarder.quality(pair.rtp, pair.rtcp, pair.muxes),
     };
   }
 
@@ -322,6 +327,7 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
   #reserve(
     description: SessionDescription,
     heads: readonly number[],
+    from: Party,
     branch: string,
     callerIdentity: MediaIdentity,
     calleeIdentity: MediaIdentity,
@@ -342,6 +348,8 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
           opened.push({ leg, index, pair: PortPair.open(this.#context, identity.boundAddress) });
         }
       });
+      if (from === 'caller') reopenRtcp(description, heads, caller, callee, callerIdentity.boundAddress);
+      else reopenRtcp(description, heads, callee, caller, calleeIdentity.boundAddress);
     } catch (error) {
       for (const { pair } of opened) pair.close();
       throw error;
@@ -371,6 +379,16 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
       const wanted = this.#callees.some((leg) => leg.pairs[index]);
       if (!wanted) caller.closeStream(index);
     }
+  }
+
+  /**
+   * Sockets for RTCP that comes beside RTP go. Not before a branch has won: until then each of them may answer otherwise, also
+   * one that has answered. Nor while an offer is open.
+   */
+  #closeRtcp(): void {
+    const callee = this.#settled === undefined ? undefined : this.#chosen;
+    if (!callee || !this.#answered.includes(callee) || this.#openOffers?.none === false) return;
+    for (const leg of this.legs()) leg.closeRtcp();
   }
 
   #relink(): void {

@@ -1,12 +1,15 @@
 import type { PacketKinds } from './rtp-statistics.ts';
 import { maxSlots } from './slot-table.ts';
 
+/** A slot is free, has a socket, or remembers all that it needs to go on with one. */
+const slotState = { free: 0, bound: 1, unbound: 2 } as const;
+
 /**
  * All that is needed to open the socket of each slot again in a new forwarder, in arrays by slot. Numbers stand one
  * higher than they are, so that memory that nobody touches costs nothing.
  */
 export class SlotSockets {
-  readonly #open: Uint8Array = new Uint8Array(maxSlots);
+  readonly #state: Uint8Array = new Uint8Array(maxSlots);
   readonly #fds: Int32Array = new Int32Array(maxSlots);
   readonly #ports: Uint16Array = new Uint16Array(maxSlots);
   readonly #dscps: Uint8Array = new Uint8Array(maxSlots);
@@ -24,7 +27,7 @@ export class SlotSockets {
   }
 
   open(slot: number, fd: number, address: string, port: number, dscp: number, flags: number): void {
-    this.#open[slot] = 1;
+    this.#state[slot] = slotState.bound;
     this.#fds[slot] = fd + 1;
     this.#ports[slot] = port;
     this.#dscps[slot] = dscp;
@@ -36,24 +39,29 @@ export class SlotSockets {
   }
 
   close(slot: number): void {
-    this.#open[slot] = 0;
+    this.#state[slot] = slotState.free;
     this.#addresses[slot] = '';
     this.#kinds[slot] = undefined;
     this.#signalling[slot] = undefined;
   }
 
   isOpen(slot: number): boolean {
-    return this.#open[slot] === 1;
+    return this.#state[slot] !== slotState.free;
   }
 
-  /** Throws where there is no socket in the slot. */
+  /** It has a socket at the moment. */
+  isBound(slot: number): boolean {
+    return this.#state[slot] === slotState.bound;
+  }
+
+  /** Throws where the slot is nobody's. */
   check(slot: number): void {
-    if (this.#open[slot] !== 1) throw new RangeError(`no socket in slot ${slot}`);
+    if (!this.isOpen(slot)) throw new RangeError(`no socket in slot ${slot}`);
   }
 
   /** Those that are open. */
   *slots(): Iterable<number> {
-    for (let slot = 0; slot < this.length; slot++) if (this.#open[slot] === 1) yield slot;
+    for (let slot = 0; slot < this.length; slot++) if (this.isOpen(slot)) yield slot;
   }
 
   fd(slot: number): number {
@@ -74,10 +82,19 @@ export class SlotSockets {
     return this.#dscps[slot]!;
   }
 
-  /** The same port of another address. */
-  move(slot: number, fd: number, address: string): void {
+  /** The same port, of another address perhaps, by another socket. */
+  bind(slot: number, fd: number, address: string): void {
     this.check(slot);
+    this.#state[slot] = slotState.bound;
     this.#fds[slot] = fd + 1;
+    this.#addresses[slot] = address;
+  }
+
+  /** Without a socket from now on, at the same port of this address. */
+  unbind(slot: number, address: string): void {
+    this.check(slot);
+    this.#state[slot] = slotState.unbound;
+    this.#fds[slot] = 0;
     this.#addresses[slot] = address;
   }
 

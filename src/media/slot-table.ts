@@ -2,7 +2,7 @@ import type { Endpoint } from '../net/address.ts';
 import { readSockaddr } from './sockaddr.ts';
 import { readQuality, type StreamQuality } from './stream-quality.ts';
 
-/** How many sockets the relay can hold at once: four a call with one stream. */
+/** How many sockets the relay can hold at once: four a call with one stream, also while it does without some. */
 export const maxSlots = 32_768;
 
 /** Doubles a slot: the counters, the socket address of its remote, what the packets' headers told (`stream-quality.ts`). */
@@ -92,9 +92,9 @@ export class SlotTable {
     };
   }
 
-  /** What the packets of a pair of sockets told of their stream. */
-  quality(rtp: number, rtcp: number): StreamQuality | undefined {
-    return readQuality(this.values, this.base(rtp), this.base(rtcp));
+  /** What the packets of a pair told of their stream; `beside` where RTCP comes to the slot of RTP. */
+  quality(rtp: number, rtcp: number, beside = false): StreamQuality | undefined {
+    return readQuality(this.values, this.base(rtp), this.base(rtcp), beside);
   }
 
   /** Where packets of this socket go at the moment: the address of the SDP or the learned one. */

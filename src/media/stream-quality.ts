@@ -45,14 +45,23 @@ export interface StreamQuality {
   readonly mos: number;
 }
 
-/** `rtp` and `rtcp` are where the slots of a pair begin. Undefined before the first packet that could be read. */
-export function readQuality(values: Float64Array, rtp: number, rtcp: number): StreamQuality | undefined {
+/**
+ * `rtp` and `rtcp` are where the slots of a pair begin, `beside` says which of them RTCP should come to. Undefined before
+ * the first packet that could be read.
+ */
+export function readQuality(
+  values: Float64Array,
+  rtp: number,
+  rtcp: number,
+  beside: boolean,
+): StreamQuality | undefined {
   const at = (position: number): number => values[rtp + position]!;
   const received = at(quality.sourcePackets) + at(quality.receivedBefore);
   if (received === 0) return undefined;
   const lost = at(quality.lostBefore) + Math.max(0, lostNow(values, rtp));
-  // RTCP comes by its own port or beside RTP: where it came.
-  const reports = values[rtcp + quality.reports]! > 0 ? rtcp : rtp;
+  // Some send it to the other one.
+  const [agreed, aside] = beside ? [rtp, rtcp] : [rtcp, rtp];
+  const reports = values[agreed + quality.reports]! > 0 ? agreed : aside;
   const rtt = values[reports + quality.rttMs]!;
   const rttMs = values[reports + quality.reports]! > 0 && rtt >= 0 ? rtt : undefined;
   const lossRate = lost / (received + lost);

@@ -65,7 +65,7 @@ describe('a bundle of which the first stream ends (RFC 9143)', () => {
     const answerer = party === 'caller' ? 'callee' : 'caller';
 
     it(`goes on at its port where the ${answerer} refuses it, and where the ${party} offers it no more`, async (t) => {
-      const { relay, caller, callee, say } = await open(t);
+      const { relay, session, caller, callee, say } = await open(t);
       const [mine, theirs] = party === 'caller' ? [caller, callee] : [callee, caller];
       say('offer', party, bundled('0 1 2', mine.port, mine.port, mine.port));
       const [port] = say('answer', answerer, bundled('0 1 2', theirs.port, theirs.port, theirs.port));
@@ -82,6 +82,16 @@ describe('a bundle of which the first stream ends (RFC 9143)', () => {
       assert.deepEqual(say('answer', answerer, bundled('2', 0, 0, theirs.port)), [0, 0, port]);
       await judge(relay, [mine, port!], [theirs, facing!]);
       assert.equal(relay.stats.portsInUse, 4);
+
+      // The call stands, and nothing comes by another port any more.
+      session.settle('b');
+      await judge(relay, [mine, port!], [theirs, facing!]);
+      assert.equal(relay.stats.portsInUse, 2);
+      const [added] = say('offer', answerer, bundled('2 0', theirs.port, 0, theirs.port));
+      assert.equal(added, port);
+      assert.deepEqual(say('answer', party, bundled('2 0', mine.port, 0, mine.port)), [facing, 0, facing]);
+      await judge(relay, [mine, port!], [theirs, facing!]);
+      assert.equal(relay.stats.portsInUse, 2);
     });
   }
 

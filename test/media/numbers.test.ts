@@ -131,6 +131,23 @@ describe('the numbers of a stream', () => {
     assert.equal(table.quality(one, one)?.rttMs, rttMs, 'one that is not the last tells nothing new');
   });
 
+  it('take what is reported from where RTCP is agreed to come, and else from where it came', () => {
+    slot += 2;
+    for (const each of [slot, slot + 1]) statistics.set(each, { tracked: true, reports: true, rates });
+    const tell = (to: number, fraction: number): void => {
+      const bytes = report({ ntp: 1, fraction });
+      statistics.rtcp(to, -1, bytes, bytes.length, 0);
+    };
+    const reported = (beside: boolean): number | undefined =>
+      table.quality(slot, slot + 1, beside)?.reported?.lossRate;
+    statistics.rtp(slot, packet(1, 0), 172, 0);
+    assert.deepEqual([reported(false), reported(true)], [undefined, undefined]);
+    tell(slot + 1, 64);
+    assert.deepEqual([reported(false), reported(true)], [0.25, 0.25]);
+    tell(slot, 128);
+    assert.deepEqual([reported(false), reported(true)], [0.25, 0.5]);
+  });
+
   it('are taught nothing by malformed RTCP', () => {
     slot += 2;
     statistics.set(slot, { tracked: true, reports: true, rates });

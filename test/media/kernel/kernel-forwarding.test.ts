@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { needsRoot } from '../../support/privileged.ts';
 import type { Frame } from '../../support/wire.ts';
-import { rtcp, rtp } from '../support.ts';
+import { rtcp, rtp, sdp } from '../support.ts';
 import {
   type Call,
+  identityFor,
   kernelCall,
   kernelKinds,
   kernelRelay,
@@ -127,6 +128,43 @@ for (const forwarder of kernelKinds) {
           [rtcp('report'), caller.at.port, caller.relay.port, true],
         );
       }
+    });
+
+    it('takes RTCP over at a port that was given back and is wanted again, and gives it back once more', async (t) => {
+      const { relay } = await kernelRelay(t, forwarder);
+      const call = await kernelCall(network, relay, { proto: 'RTP/SAVP', callerAttributes: ['rtcp-mux'] });
+      const { caller, callee, session } = call;
+      const identities = { caller: identityFor(caller.at), callee: identityFor(callee.at) };
+      const agree = async (...attributes: string[]): Promise<void> => {
+        const text = ({ at }: Side, ...more: string[]): string =>
+          sdp(at.address, { port: at.port, proto: 'RTP/SAVP', attributes: more });
+        const [toCaller, toCallee] = [identities.caller, identities.callee];
+        session.rewrite(text(caller, ...attributes), 'offer', 'caller', 'b', toCaller, toCallee);
+        session.rewrite(text(callee), 'answer', 'callee', 'b', toCallee, toCaller);
+        await relay.flush();
+      };
+      assert.equal(relay.stats.portsInUse, 4);
+      session.settle('b');
+      await relay.flush();
+      assert.equal(relay.stats.portsInUse, 3);
+      for (let round = 0; round < 3; round++) {
+        await call.settle();
+        const apart = await call.pass(caller, rtcp('report'));
+        assert.deepEqual(
+          [apart.destinationPort, apart.sourcePort],
+          [callee.at.port + 1, callee.relay.port + 1],
+        );
+        await agree();
+        assert.equal(relay.stats.portsInUse, 4);
+        await settleRtcp(call);
+        await call.settle();
+        await bothWays(call, rtp('voice'));
+        await agree('rtcp-mux');
+        assert.equal(relay.stats.portsInUse, 3);
+      }
+      session.close();
+      await relay.flush();
+      assert.deepEqual([relay.stats.packets, relay.stats.portsInUse], [call.sent.length, 0]);
     });
 
     it('sends RTP to its port where RTCP beside it came first, and RTP while that was looked at', async (t) => {

@@ -12,7 +12,7 @@ import { needsRoot } from '../../support/privileged.ts';
 import { sineSamples } from '../../support/tone.ts';
 import { readWav } from '../recording/read-wav.ts';
 import { eventPayload, muLaw, rtpPacket } from '../recording/rtp-source.ts';
-import { anchor, kinds, Phone, portsOf, relayFor, sdp } from '../support.ts';
+import { anchor, kinds, Phone, portsOf, relayFor, rtcp, sdp } from '../support.ts';
 
 interface Call {
   readonly session: MediaSession;
@@ -235,6 +235,37 @@ for (const kind of kinds) {
       await call.tap.end();
       const { streams } = JSON.parse(readFileSync(`${onlyBase(call.directory)}.json`, 'utf8'));
       assert.equal(streams[0].packets, 2);
+    });
+
+    test('has RTCP by its own port and beside RTP, as that is agreed upon anew', async (t) => {
+      const call = await callFor(t, kind, { attributes: [...events, 'rtcp-mux'] });
+      const { caller, callee, session } = call;
+      call.tap.record(what);
+      const reports = await Phone.open(t);
+      const agree = (...attributes: string[]): void => {
+        const text = ({ port }: Phone): string =>
+          sdp('127.0.0.1', { port, attributes: [...events, `rtcp:${reports.port}`, ...attributes] });
+        anchor(session, 'offer', 'caller', text(caller));
+        anchor(session, 'answer', 'callee', text(callee));
+      };
+      const packets = [];
+      for (let round = 0; round < 3; round++) {
+        await call.flush();
+        packets.push(rtcp(`beside ${round}`));
+        await caller.send(packets.at(-1)!, call.callerPort);
+        assert.deepEqual((await callee.next()).payload, packets.at(-1));
+        if (round === 1) await call.crash();
+        agree();
+        await call.flush();
+        packets.push(rtcp(`apart ${round}`));
+        await reports.send(packets.at(-1)!, call.callerPort + 1);
+        assert.deepEqual((await reports.next()).payload, packets.at(-1));
+        agree('rtcp-mux');
+      }
+      session.close();
+      await call.tap.end();
+      const capture = readFileSync(`${onlyBase(call.directory)}.pcap`);
+      for (const packet of packets) assert.ok(capture.includes(packet), packet.toString('latin1'));
     });
 
     test('keys by telephone events, once each, whoever presses them', async (t) => {
