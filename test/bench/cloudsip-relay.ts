@@ -49,10 +49,10 @@ export async function startCloudsipRelay(
   return {
     name: `cloudsip ${forwarder}`,
     pid: program.pid,
-    async add(calls) {
+    async add(calls, rtcp) {
       made = calls;
       const { ports, milliseconds } = await ask<{ ports: [number, number][]; milliseconds: number }>(
-        `add ${calls}`,
+        `add ${calls} ${rtcp ?? 'apart'}`,
       );
       return { ports, microsecondsPerCall: (milliseconds * 1000) / calls };
     },

@@ -16,6 +16,7 @@ const usage = `npm run bench -- media [options]
   --system          show also what /proc/stat says, which means little on a machine that does other things
   --only NAME       rtpengine, kernel, kernel-xdp, koffi or dgram. Repeatable
   --memory 5000     only: memory of so many calls, set up and settled in the kernel
+  --muxed 0         so many of them have RTCP beside RTP on both sides, and need two descriptors instead of four
   --rest 0          and so many seconds later: V8 gives back what it does not need 100 s after its last collection`;
 
 const relays = {
@@ -45,6 +46,7 @@ export async function media(args: string[]): Promise<void> {
       rounds: { type: 'string', default: '3' },
       only: { type: 'string', multiple: true },
       memory: { type: 'string' },
+      muxed: { type: 'string', default: '0' },
       rest: { type: 'string', default: '0' },
       system: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -58,7 +60,7 @@ export async function media(args: string[]): Promise<void> {
   const network = openMediaNetwork();
   await using phones = await Phones.compile(network);
   if (values.memory !== undefined)
-    return await watchMemory(phones, Number(values.memory), Number(values.rest));
+    return await watchMemory(phones, Number(values.memory), Number(values.muxed), Number(values.rest));
   const load = { calls: Number(values.calls), seconds: Number(values.seconds) };
   const bare: LoadResult[] = [];
   const measured: Measurement[] = [];
@@ -148,8 +150,9 @@ function table(bare: readonly LoadResult[], measured: readonly Measurement[], sy
 const portion = 50;
 
 /** What so many calls cost in memory once the kernel forwards them. */
-async function watchMemory(phones: Phones, calls: number, restSeconds: number): Promise<void> {
-  await using relay = await startCloudsipRelay('kernel', { descriptors: 4 * calls + 200 });
+async function watchMemory(phones: Phones, calls: number, muxed: number, restSeconds: number): Promise<void> {
+  const sockets = 4 * (calls - muxed) + 2 * muxed;
+  await using relay = await startCloudsipRelay('kernel', { descriptors: sockets + 100 });
   const maps = bpfMaps(relay.pid);
   const look = () => ({
     own: ownMemoryMib([relay.pid]),
@@ -164,8 +167,13 @@ async function watchMemory(phones: Phones, calls: number, restSeconds: number): 
   const before = look();
   // No agent is asked for thousands at once: what would lie in between then is no call's own either.
   const ports: (readonly [number, number])[] = [];
-  while (ports.length < calls)
-    ports.push(...(await relay.add(Math.min(portion, calls - ports.length))).ports);
+  // Those first that have four sockets until they are answered.
+  const add = async (upTo: number, rtcp?: 'beside'): Promise<void> => {
+    while (ports.length < upTo)
+      ports.push(...(await relay.add(Math.min(portion, upTo - ports.length), rtcp)).ports);
+  };
+  await add(muxed, 'beside');
+  await add(calls);
   await phones.through(ports, { calls, seconds: 1 }, relay.pid);
   const tell = (when: string): void => {
     const now = look();
@@ -173,7 +181,7 @@ async function watchMemory(phones: Phones, calls: number, restSeconds: number): 
     console.log(
       `${calls} calls${when}: ${more(({ own, map }) => own + map)} MiB more (${more(({ own }) => own)} in the process, ` +
         `${more(({ map }) => map)} in the program's map); resident ${more(({ resident }) => resident)} MiB more; ` +
-        `the kernel's slabs for ${4 * calls} sockets ${more(({ slabs }) => slabs)} MiB`,
+        `the kernel's slabs for ${sockets} sockets ${more(({ slabs }) => slabs)} MiB`,
     );
   };
   tell('');

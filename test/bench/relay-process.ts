@@ -17,7 +17,8 @@ const identity = { boundAddress: relayAddress, advertisedAddress: relayAddress }
 const sessions: MediaSession[] = [];
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const [word, count] = line.split(' ');
+  const [word, count, rtcp] = line.split(' ');
+  const attributes = rtcp === 'beside' ? ['rtcp-mux'] : [];
   const began = performance.now();
   if (word === 'add') {
     const ports = Array.from({ length: Number(count) }, () => {
@@ -25,8 +26,9 @@ for await (const line of createInterface({ input: process.stdin })) {
       const session = relay.createSession(`call ${i}`, { onSilence: () => {} });
       sessions.push(session);
       const at = firstPhonePort + 2 * i;
-      const offer = session.rewrite(sdp(callerAddress, at), 'offer', 'caller', 'b', identity, identity);
-      const answer = session.rewrite(sdp(calleeAddress, at), 'answer', 'callee', 'b', identity, identity);
+      const text = (address: string): string => sdp(address, { port: at, attributes });
+      const offer = session.rewrite(text(callerAddress), 'offer', 'caller', 'b', identity, identity);
+      const answer = session.rewrite(text(calleeAddress), 'answer', 'callee', 'b', identity, identity);
       session.settle('b');
       return [portsOf(answer)[0], portsOf(offer)[0]];
     });
