@@ -43,6 +43,8 @@ export class Message {
   #via: Via | null | undefined;
   #from: NameAddr | null | undefined;
   #to: NameAddr | null | undefined;
+  #fromTag: string | null | undefined;
+  #toTag: string | null | undefined;
   #callId: string | undefined;
   #cseqNumber = -2;
   #cseqMethod = '';
@@ -176,23 +178,23 @@ export class Message {
   }
 
   get from(): NameAddr | undefined {
-    if (this.#from === undefined) this.#from = parseNameAddr(this.value(FROM) ?? '') ?? null;
+    if (this.#from === undefined) this.#from = this.#nameAddr(FROM);
     return this.#from ?? undefined;
   }
 
   get to(): NameAddr | undefined {
-    if (this.#to === undefined) this.#to = parseNameAddr(this.value(TO) ?? '') ?? null;
+    if (this.#to === undefined) this.#to = this.#nameAddr(TO);
     return this.#to ?? undefined;
   }
 
   get fromTag(): string | undefined {
-    const from = this.from;
-    return from && paramValue(from.params, 'tag');
+    if (this.#fromTag === undefined) this.#fromTag = tagOf(this.from);
+    return this.#fromTag ?? undefined;
   }
 
   get toTag(): string | undefined {
-    const to = this.to;
-    return to && paramValue(to.params, 'tag');
+    if (this.#toTag === undefined) this.#toTag = tagOf(this.to);
+    return this.#toTag ?? undefined;
   }
 
   get callId(): string {
@@ -221,6 +223,11 @@ export class Message {
     return this.text.slice(this.bodyStart, this.bodyEnd);
   }
 
+  #nameAddr(id: number): NameAddr | null {
+    const n = this.find(id);
+    return n < 0 ? null : (parseNameAddr(this.text, this.valueStart(n), this.valueEnd(n)) ?? null);
+  }
+
   #decodeCseq(): void {
     if (this.#cseqNumber !== -2) return;
     this.#cseqNumber = -1;
@@ -234,6 +241,10 @@ export class Message {
     this.#cseqNumber = number;
     this.#cseqMethod = method;
   }
+}
+
+function tagOf(address: NameAddr | undefined): string | null {
+  return (address && paramValue(address.params, 'tag')) ?? null;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { findOutside, isSpace, isToken, quotedEnd, skipSpace } from './grammar.ts';
+import { findOutside, quotedEnd, skipSpace, tokenEnd, trimEnd } from './grammar.ts';
 
 /** A `name-addr` or `addr-spec` with the parameters of its header field (RFC 3261 20.10, 20.20, 20.39). */
 export interface NameAddr {
@@ -10,46 +10,58 @@ export interface NameAddr {
   readonly params: string;
 }
 
-/** Parses one From, To, Contact, Route or Record-Route value; undefined where it is malformed. */
-export function parseNameAddr(value: string): NameAddr | undefined {
-  const end = value.length;
-  let i = skipSpace(value, 0, end);
+/** Characters that end a URI or do not belong in one, by code; a bit for each of the two forms. */
+const BARE = 1;
+const BRACKETED = 2;
+const strange = new Uint8Array(256);
+for (const [bits, chars] of [
+  [BARE | BRACKETED, ' \t\r\n\v\f\xa0<"'],
+  [BARE, ',?>'],
+] as const) {
+  for (const char of chars) strange[char.charCodeAt(0)]! |= bits;
+}
+
+/**
+ * Parses one From, To, Contact, Route or Record-Route value, of which `text` may be more; undefined where it is
+ * malformed.
+ */
+export function parseNameAddr(text: string, start = 0, end: number = text.length): NameAddr | undefined {
+  let i = skipSpace(text, start, end);
   let open: number;
-  if (value.charCodeAt(i) === 0x22) {
-    const close = quotedEnd(value, i, end);
+  if (text.charCodeAt(i) === 0x22) {
+    const close = quotedEnd(text, i, end);
     if (close < 0) return undefined;
-    open = skipSpace(value, close, end);
-    if (value.charCodeAt(open) !== 0x3c) return undefined;
+    open = skipSpace(text, close, end);
+    if (open === end || text.charCodeAt(open) !== 0x3c) return undefined;
   } else {
-    open = value.indexOf('<', i);
-    if (open > i) {
-      // An unquoted display name is words of tokens (RFC 3261 25.1 display-name).
-      for (const word of value.slice(i, open).trim().split(/\s+/)) if (!isToken(word)) return undefined;
+    open = text.indexOf('<', i);
+    if (open >= end) open = -1;
+    // An unquoted display name is words of tokens (RFC 3261 25.1 display-name).
+    for (let word = i; word < open; word = skipSpace(text, word, open)) {
+      const wordEnd = tokenEnd(text, word, open);
+      if (wordEnd === word) return undefined;
+      word = wordEnd;
     }
   }
   if (open < 0) {
     // Without brackets everything behind the first semicolon belongs to the header (RFC 3261 20).
-    const semicolon = findOutside(value, 0x3b, i, end);
-    const uri = value.slice(i, semicolon).trim();
-    if (uri === '' || holds(uri, ',?<>"')) return undefined;
-    return { displayName: '', uri, params: value.slice(semicolon).trim() };
+    const semicolon = findOutside(text, 0x3b, i, end);
+    const uriEnd = trimEnd(text, i, semicolon);
+    if (uriEnd === i || holds(text, i, uriEnd, BARE)) return undefined;
+    const params = text.slice(semicolon, trimEnd(text, semicolon, end));
+    return { displayName: '', uri: text.slice(i, uriEnd), params };
   }
-  const displayName = value.slice(i, open).trim();
-  const close = value.indexOf('>', open);
-  if (close < 0) return undefined;
-  const uri = value.slice(open + 1, close);
-  if (uri === '' || holds(uri, '<"')) return undefined;
-  i = skipSpace(value, close + 1, end);
-  if (i < end && value.charCodeAt(i) !== 0x3b) return undefined;
-  return { displayName, uri, params: value.slice(i).trim() };
+  const displayName = open === i ? '' : text.slice(i, trimEnd(text, i, open));
+  const close = text.indexOf('>', open);
+  if (close < 0 || close >= end) return undefined;
+  if (close === open + 1 || holds(text, open + 1, close, BRACKETED)) return undefined;
+  i = skipSpace(text, close + 1, end);
+  if (i < end && text.charCodeAt(i) !== 0x3b) return undefined;
+  return { displayName, uri: text.slice(open + 1, close), params: text.slice(i, trimEnd(text, i, end)) };
 }
 
-/** Whether `text` holds white space or one of `chars`. A loop, since the way into a regular expression is longer. */
-function holds(text: string, chars: string): boolean {
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (isSpace(code) || code === 0x0b || code === 0x0c || code === 0xa0) return true;
-    if (chars.includes(text[i]!)) return true;
-  }
+/** Whether a character in [start, end) is strange to a URI of this form. */
+function holds(text: string, start: number, end: number, form: number): boolean {
+  for (let i = start; i < end; i++) if ((strange[text.charCodeAt(i)]! & form) !== 0) return true;
   return false;
 }

@@ -73,10 +73,16 @@ function hostPart(
     // `[2001:db8:::192.0.2.1]` comes of a slip in RFC 3261's grammar and must be tolerated (RFC 5118 4.10).
     host = text.slice(start, i).replace(':::', '::');
   } else {
-    i = classEnd(text, i, end, NAME);
-    if (i === start || text.charCodeAt(start) === 0x2e) return undefined;
+    // No empty label: no dot at the beginning or behind another.
+    let last = 0x2e;
+    for (; i < end; i++) {
+      const code = text.charCodeAt(i);
+      if ((classes[code]! & NAME) === 0) break;
+      if (code === 0x2e && last === 0x2e) return undefined;
+      last = code;
+    }
+    if (i === start) return undefined;
     host = text.slice(start, i);
-    if (host.includes('..')) return undefined;
   }
   let port: number | undefined;
   if (i < end && text.charCodeAt(i) === 0x3a) {
