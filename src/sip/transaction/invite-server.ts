@@ -87,6 +87,7 @@ export class InviteServerTransaction implements ServerTransaction, TimerOwner {
         // RFC 6026 7.1: stay for 64*T1 to absorb retransmissions of the INVITE; the UAS core repeats the 2xx.
         this.#state = 'accepted';
         this.#lastResponse = undefined;
+        this.#context.accepted(this);
         this.#send(text);
         return;
       }

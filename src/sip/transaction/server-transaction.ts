@@ -20,6 +20,8 @@ export interface ServerTransactionContext {
   readonly queues: TimerQueues;
   readonly timers: TimerValues;
   readonly transportNow: TransportNow;
+  /** Called once, when an INVITE gets its 2xx: the ACK does not belong to the transaction. */
+  accepted(transaction: ServerTransaction): void;
   /** Called once, when the transaction is over and its key is free again. */
   terminated(key: string): void;
 }

@@ -52,6 +52,8 @@ export interface TransactionCounters {
 /** Takes messages from the transports, finds or opens their transaction, and hands up what is new (RFC 3261 17). */
 export class TransactionLayer {
   readonly #servers = new Map<string, ServerTransaction>();
+  /** Those that absorb repetitions of an INVITE after its 2xx: the most by far, and no ACK is for one of them. */
+  readonly #accepted = new Map<string, ServerTransaction>();
   readonly #clients = new Map<string, ClientTransaction>();
   /** Timers of a transaction's user, beside those of the transactions. */
   readonly queues: TimerQueues;
@@ -77,7 +79,13 @@ export class TransactionLayer {
       queues,
       timers,
       transportNow,
-      terminated: (key: string): void => void this.#servers.delete(key),
+      accepted: (transaction: ServerTransaction): void => {
+        this.#servers.delete(transaction.key);
+        this.#accepted.set(transaction.key, transaction);
+      },
+      terminated: (key: string): void => {
+        if (!this.#servers.delete(key)) this.#accepted.delete(key);
+      },
     };
     this.#clientContext = {
       queues,
@@ -88,7 +96,7 @@ export class TransactionLayer {
   }
 
   get serverTransactions(): number {
-    return this.#servers.size;
+    return this.#servers.size + this.#accepted.size;
   }
 
   /** Requests that wait for their final response. Counted each time it is asked for. */
@@ -139,7 +147,8 @@ export class TransactionLayer {
 
   /** Forgets everything, without a word on the wire. */
   close(): void {
-    for (const transaction of [...this.#servers.values(), ...this.#clients.values()]) transaction.abandon();
+    for (const transactions of [this.#servers, this.#accepted, this.#clients])
+      for (const transaction of [...transactions.values()]) transaction.abandon();
   }
 
   #receiveRequest(request: Message, source: Endpoint, transport: Transport): void {
@@ -164,11 +173,10 @@ export class TransactionLayer {
       this.counters.unparsable++;
       return;
     }
-    const known = this.#servers.get(key);
     if (method === 'ACK') {
       // In Accepted the ACK is for the 2xx and belongs to the user (RFC 6026 7.1).
-      if (known && !(known instanceof InviteServerTransaction && known.state === 'accepted'))
-        known.acknowledged();
+      const known = this.#servers.get(key);
+      if (known) known.acknowledged();
       else
         this.#user.ack(
           request,
@@ -178,6 +186,7 @@ export class TransactionLayer {
         );
       return;
     }
+    const known = this.#known(key);
     if (known) {
       this.counters.retransmissions++;
       known.retransmitted();
@@ -186,7 +195,7 @@ export class TransactionLayer {
     if (unstamped) topVia = withSource(via, source.address, source.port, isSource(via.host, source));
     const Transaction = method === 'INVITE' ? InviteServerTransaction : NonInviteServerTransaction;
     const transaction = new Transaction(key, request, topVia, source, transport, this.#serverContext);
-    if (this.#servers.size >= this.#maxServers) {
+    if (this.serverTransactions >= this.#maxServers) {
       // Said once and forgotten: the transaction is not kept, so that a flood cannot grow the table.
       this.counters.overload++;
       transaction.respond(
@@ -199,10 +208,14 @@ export class TransactionLayer {
     this.#servers.set(key, transaction);
     if (method === 'CANCEL') {
       const inviteKey = serverTransactionKey(request, 'INVITE');
-      this.#user.cancel(transaction, inviteKey === undefined ? undefined : this.#servers.get(inviteKey));
+      this.#user.cancel(transaction, inviteKey === undefined ? undefined : this.#known(inviteKey));
       return;
     }
     this.#user.request(transaction);
+  }
+
+  #known(key: string): ServerTransaction | undefined {
+    return this.#servers.get(key) ?? this.#accepted.get(key);
   }
 
   #receiveResponse(response: Message, transport: Transport): void {
