@@ -357,7 +357,7 @@ export class ProxyCore implements TransactionUser {
       removeLines,
       exchange,
     };
-    const context = new ResponseContext(forwarding, transaction, forwardable, groups, this.#newTag(), pass);
+    const context = new ResponseContext(forwarding, transaction, forwardable, groups, this.#newTag, pass);
     if (request.method === 'INVITE') transaction.cancelled = () => context.cancel();
     context.start();
   }
@@ -413,10 +413,10 @@ export class ProxyCore implements TransactionUser {
     );
   }
 
-  #newTag(): string {
+  readonly #newTag = (): string => {
     this.#tags++;
     return `cs${this.#tagSeed}${this.#tags.toString(36)}`;
-  }
+  };
 
   readonly #isSelf = (host: string, port: number | undefined): boolean =>
     this.#options.identity.isSelf(host, port);
