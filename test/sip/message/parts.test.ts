@@ -83,6 +83,8 @@ describe('SIP URI', () => {
     'sip:a@[::1',
     'sip:<a@b>',
     'sip:a@b..c',
+    'sip:a@b..',
+    'sip:a@.b',
   ]) {
     test(`refuses ${JSON.stringify(bad)}`, () => assert.equal(parseSipUri(bad), undefined));
   }
@@ -107,6 +109,20 @@ describe('name-addr', () => {
       params: '',
     });
   });
+  for (const [value, uri] of [
+    ['sip:x@y;tag=1', 'sip:x@y'],
+    ['<sip:x@y', undefined],
+    ['"x <sip:x@y>', undefined],
+    ['Bob', 'Bob'],
+    ['', undefined],
+  ] as const) {
+    test(`${JSON.stringify(value)} is read within its bounds, whatever stands around it`, () => {
+      const text = `From: "${value}\r\nTo: >"<sip:c@d>\r\n`;
+      const parsed = parseNameAddr(text, 7, 7 + value.length);
+      assert.equal(parsed?.uri, uri);
+      assert.deepEqual(parsed, parseNameAddr(value));
+    });
+  }
   for (const bad of [
     '',
     '"open <sip:a@b>',
