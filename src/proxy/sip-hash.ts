@@ -1,4 +1,4 @@
-const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+const base64url = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_');
 
 /**
  * SipHash-2-4 (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012): a keyed hash of 64 bits that
@@ -7,7 +7,7 @@ const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
  * character for each byte. The result is 11 characters of base64url.
  *
  * v0 to v3 are pairs of 32-bit halves in local variables, which the compiler keeps in registers: several times as
- * fast as an array. The low halves are added as unsigned numbers, so that the carry shows.
+ * fast as an array. A sum of low halves that is less than what was added, unsigned, has a carry.
  */
 export function sipHash(key: Int32Array, text: string): string {
   // "somepseudorandomlygeneratedbytes", as the algorithm has it.
@@ -38,30 +38,26 @@ export function sipHash(key: Int32Array, text: string): string {
       h3 ^= high;
     }
     for (let n = 0; n < rounds; n++) {
-      let sum = (l0 >>> 0) + (l1 >>> 0);
-      h0 = (h0 + h1 + (sum > 0xffffffff ? 1 : 0)) | 0;
-      l0 = sum | 0;
+      l0 = (l0 + l1) | 0;
+      h0 = (h0 + h1 + (l0 >>> 0 < l1 >>> 0 ? 1 : 0)) | 0;
       let turned = ((l1 << 13) | (h1 >>> 19)) ^ l0;
       h1 = ((h1 << 13) | (l1 >>> 19)) ^ h0;
       l1 = turned;
       turned = l0;
       l0 = h0;
       h0 = turned;
-      sum = (l2 >>> 0) + (l3 >>> 0);
-      h2 = (h2 + h3 + (sum > 0xffffffff ? 1 : 0)) | 0;
-      l2 = sum | 0;
+      l2 = (l2 + l3) | 0;
+      h2 = (h2 + h3 + (l2 >>> 0 < l3 >>> 0 ? 1 : 0)) | 0;
       turned = ((l3 << 16) | (h3 >>> 16)) ^ l2;
       h3 = ((h3 << 16) | (l3 >>> 16)) ^ h2;
       l3 = turned;
-      sum = (l0 >>> 0) + (l3 >>> 0);
-      h0 = (h0 + h3 + (sum > 0xffffffff ? 1 : 0)) | 0;
-      l0 = sum | 0;
+      l0 = (l0 + l3) | 0;
+      h0 = (h0 + h3 + (l0 >>> 0 < l3 >>> 0 ? 1 : 0)) | 0;
       turned = ((l3 << 21) | (h3 >>> 11)) ^ l0;
       h3 = ((h3 << 21) | (l3 >>> 11)) ^ h0;
       l3 = turned;
-      sum = (l2 >>> 0) + (l1 >>> 0);
-      h2 = (h2 + h1 + (sum > 0xffffffff ? 1 : 0)) | 0;
-      l2 = sum | 0;
+      l2 = (l2 + l1) | 0;
+      h2 = (h2 + h1 + (l2 >>> 0 < l1 >>> 0 ? 1 : 0)) | 0;
       turned = ((l1 << 17) | (h1 >>> 15)) ^ l2;
       h1 = ((h1 << 17) | (l1 >>> 15)) ^ h2;
       l1 = turned;
@@ -91,9 +87,17 @@ function word(text: string, at: number): number {
 }
 
 function encode(high: number, low: number): string {
-  let text = '';
-  for (let bits = 26; bits >= 2; bits -= 6) text += alphabet[(high >>> bits) & 63]!;
-  text += alphabet[((high << 4) | (low >>> 28)) & 63]!;
-  for (let bits = 22; bits >= 4; bits -= 6) text += alphabet[(low >>> bits) & 63]!;
-  return text + alphabet[(low << 2) & 63]!;
+  return String.fromCharCode(
+    base64url[high >>> 26]!,
+    base64url[(high >>> 20) & 63]!,
+    base64url[(high >>> 14) & 63]!,
+    base64url[(high >>> 8) & 63]!,
+    base64url[(high >>> 2) & 63]!,
+    base64url[((high << 4) | (low >>> 28)) & 63]!,
+    base64url[(low >>> 22) & 63]!,
+    base64url[(low >>> 16) & 63]!,
+    base64url[(low >>> 10) & 63]!,
+    base64url[(low >>> 4) & 63]!,
+    base64url[(low << 2) & 63]!,
+  );
 }
