@@ -39,9 +39,7 @@ function selectFiles(wanted: readonly string[]): string[] {
 }
 
 /** Files that load the machine to its limit, and count what others would disturb: each packet, milliseconds, memory. */
-const loads = ['floods', 'forwarders', 'load', 'takeovers', 'together'].map(
-  (name) => `test/lab/${name}.test.ts`,
-);
+const loads = ['floods', 'load', 'takeovers', 'together'].map((name) => `test/lab/${name}.test.ts`);
 
 /**
  * The lab's files carry real media in real time, after the others: they wait for it more than they compute. A file
