@@ -8,12 +8,14 @@ const ready: Report = ['ready'];
 
 // Each pump is loaded only where it serves: the thread stays small.
 if (data.kind === 'koffi') {
-  const [{ KoffiPump }, { loadLibc }, kernelFlows] = await Promise.all([
+  const [{ KoffiPump }, { loadLibc }, { askForShortSlices }, kernelFlows] = await Promise.all([
     import('./koffi-pump.ts'),
     import('../net/libc.ts'),
+    import('./short-slice.ts'),
     data.kernel && import('./kernel/kernel-flows.ts'),
   ]);
   const libc = loadLibc();
+  askForShortSlices(libc);
   const table = new SlotTable(data.memory);
   const say = (sentence: string): void => data.port.postMessage(['kernel', sentence] satisfies Report);
   const kernel = data.kernel && kernelFlows && new kernelFlows.KernelFlows(data.kernel, table, libc, say);

@@ -54,6 +54,8 @@ export interface Libc {
   poll(descriptors: number, count: number, timeoutMs: number): number;
   /** bpf(2). */
   bpf(command: number, attributes: number, size: number): number;
+  /** sched_setattr(2) for the calling thread; `attributes` is a `struct sched_attr`. */
+  setScheduling(attributes: number): number;
   /**
    * Has the kernel make room in the process's table of descriptors for numbers below `count`, or as many powers of two
    * of it as the limit of open files allows. It doubles the table when it is full, and waits each time, in a process
@@ -108,8 +110,9 @@ export const EPOLL_EVENT: { readonly size: number; readonly events: number; read
     ? ({ size: 12, events: 0, data: 4 } as const)
     : ({ size: 16, events: 0, data: 8 } as const);
 
-/** Its number among the system calls. */
+/** Their numbers among the system calls. */
 const SYS_BPF = process.arch === 'x64' ? 321 : 280;
+const SYS_SCHED_SETATTR = process.arch === 'x64' ? 314 : 274;
 
 /** A table of as many descriptors is full soon enough. */
 const leastRoom = 512;
@@ -185,13 +188,15 @@ function bindings(koffi: typeof Koffi): Libc {
     epollWait: call('epoll_wait', 'int', 'pointer', 'int', 'int'),
     usleep: call('usleep', 'int'),
     poll: call('poll', 'pointer', 'size', 'int'),
-  } as Omit<Libc, 'errno' | 'addressOf' | 'watch' | 'bpf' | 'makeRoom'>;
+  } as Omit<Libc, 'errno' | 'addressOf' | 'watch' | 'bpf' | 'setScheduling' | 'makeRoom'>;
   const dup3 = libc.func('dup3', 'int', ['int', 'int', 'int']);
-  // libc has no function for bpf(2). The arguments of a variadic call travel as those of any other here.
+  // libc has no function for bpf(2), and older ones have none for sched_setattr(2). The arguments of a variadic call
+  // travel as those of any other here.
   const syscall = call('syscall', 'size', 'int', 'pointer', 'size') as (...args: number[]) => number;
   return {
     ...functions,
     bpf: (command, attributes, size) => syscall(SYS_BPF, command, attributes, size),
+    setScheduling: (attributes) => syscall(SYS_SCHED_SETATTR, 0, attributes, 0),
     makeRoom: async (count) => {
       // There is no descriptor -1 to be duplicated: the kernel finds that out when it has made room for the new one,
       // unless that is above the limit. Nothing is opened or replaced.
