@@ -61,6 +61,11 @@ export const linphone =
       answer: () => phone.reached('LinphoneCallStreamsRunning'),
       hold: () => change('pause', 'LinphoneCallPaused'),
       resume: () => change('resume', 'LinphoneCallStreamsRunning'),
+      updates: async () => {
+        await phone.reached('LinphoneCallUpdating');
+        const from = phone.program.lines.findIndex((line) => line.includes('to LinphoneCallUpdating'));
+        await phone.reached('LinphoneCallStreamsRunning', from);
+      },
       [Symbol.asyncDispose]: () => phone[Symbol.asyncDispose](),
     };
   };

@@ -133,9 +133,13 @@ const linphoneRecipes: Readonly<Record<string, Recipe>> = {
     callee: linphone({ sip: ['media_encryption=srtp'] }),
   },
   'linphone-ice': {
-    titles: ['linphone with ICE and video on both sides.'],
+    titles: ['linphone with ICE and video on both sides.', 'The checks are over.', ...held],
     caller: linphone({ net: ['firewall_policy=3'] }, true),
     callee: linphone({ net: ['firewall_policy=3'] }, true),
+    after: async (caller) => {
+      await caller.updates?.();
+      await holdAndResume(caller);
+    },
   },
   'linphone-dtls': {
     titles: ['linphone with DTLS-SRTP and ICE on both sides.'],
