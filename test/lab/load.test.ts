@@ -68,8 +68,14 @@ for (const [name, options] of Object.entries(clouds)) {
       const lost = (received: ReadonlyMap<number, number>) =>
         [...received.values()].filter((count) => count !== rtpPackets);
       assert.deepEqual([caller.rtpReceived.size, called.rtpReceived.size], [calls, calls]);
-      assert.deepEqual(lost(called.rtpReceived), [], 'what the caller said');
-      assert.deepEqual(lost(caller.rtpReceived), [], 'what the callee said');
+      if (process.env['LAB_MEDIA'] === 'dgram') {
+        // A port may open some moments after the SDP that names it (docs/media.md): all from then on came.
+        const heard = [called, caller].map(({ rtpReceived }) => [...rtpReceived.values()].sort());
+        assert.deepEqual(heard, await relayedWhole(office));
+      } else {
+        assert.deepEqual(lost(called.rtpReceived), [], 'what the caller said');
+        assert.deepEqual(lost(caller.rtpReceived), [], 'what the callee said');
+      }
 
       const packets = await signalling.stop();
       const repeated = packets.length - new Set(packets.map(nameOf)).size;
@@ -93,6 +99,20 @@ describe('after 500 calls', needsRoot, () => {
     });
   }
 });
+
+/** How many packets each caller's stream had for the relay, and each callee's; in none of them one is missing. */
+async function relayedWhole(office: Office): Promise<number[][]> {
+  await office.mediaPortsReturned();
+  const lines = office.cloudsip.log.filter(({ msg }) => msg === 'the media of a call ended');
+  assert.equal(lines.length, calls);
+  const streams = lines.flatMap(
+    (line) => line['streams'] as { party: string; packets: number; lost: number }[],
+  );
+  assert.ok(streams.every(({ lost }) => lost === 0));
+  const of = (party: string) =>
+    streams.filter((stream) => stream.party === party).map(({ packets }) => packets);
+  return [of('caller').sort(), of('callee').sort()];
+}
 
 /** The last transaction ends 32 seconds after its call (timer J, RFC 3261 17.2.2). */
 const transactionsEndMs = 40_000;
