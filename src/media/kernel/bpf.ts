@@ -39,6 +39,8 @@ const mapTypeHash = 1;
 const noPreallocation = 1;
 const verifierLogBytes = 65_536;
 const attributeBytes = 128;
+/** The verifier begins from the start so many times before it is given up. */
+const maxInterruptions = 5;
 /** The mark of an instruction of two slots that loads 64 bits, and of one whose 64 bits are a map. */
 const loadImmediate64 = 0x18;
 const pseudoMapFd = 1;
@@ -84,7 +86,7 @@ export class Bpf {
     }
     const license = new Uint8Array(new ArrayBuffer(32));
     license.set(new TextEncoder().encode('Apache-2.0'));
-    const load = (log: Uint8Array | undefined): number => {
+    const load = (log: Uint8Array | undefined, interruptions = 0): number => {
       const attributes = this.#clear();
       attributes.setUint32(0, programType[hook], true);
       attributes.setUint32(4, code.length / instructionBytes, true);
@@ -100,6 +102,8 @@ export class Bpf {
       const fd = this.#libc.bpf(command.programLoad, this.#address, 72);
       if (fd >= 0) return fd;
       const errno = errorName(this.#libc);
+      // A signal came while the verifier was at work.
+      if (errno === 'EAGAIN' && interruptions < maxInterruptions) return load(log, interruptions + 1);
       if (!log && errno !== 'EPERM') return load(new Uint8Array(new ArrayBuffer(verifierLogBytes)));
       throw new BpfError(errno, `the program ${name} cannot be loaded: ${errno}${log ? lastWords(log) : ''}`);
     };
