@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { defaultMediaPolicy, MediaAnchor } from '../../src/proxy/media-anchor.ts';
 import { PROXY_AUTHENTICATE, VIA, WWW_AUTHENTICATE } from '../../src/sip/message/header-id.ts';
+import { FakeMediaRelay } from '../support/fake-media-relay.ts';
 import { ProxyHarness, type SentMessage } from '../support/proxy-harness.ts';
 import { requestText, responseText } from '../support/sip-text.ts';
 
@@ -130,6 +132,26 @@ describe('serial forking by q', () => {
     answer(harness, invites[0]!, 486);
     const next = harness.take().filter(({ message }) => message.method === 'INVITE');
     assert.deepEqual(summary(next), ['INVITE 198.51.100.22', 'INVITE 198.51.100.23']);
+  });
+
+  test('what the group before said is not forgotten', () => {
+    const { harness, invites } = ring([1000, 500]);
+    answer(harness, invites[0]!, 407, ['Proxy-Authenticate: Digest realm="a", nonce="1"']);
+    const [next] = harness.take().filter(({ message }) => message.method === 'INVITE');
+    answer(harness, next!, 486);
+    assert.equal(summary(harness.take()).at(-1), '407 198.51.100.10');
+  });
+
+  test('no branch takes the media of one in the group before', () => {
+    const relay = new FakeMediaRelay();
+    const harness = new ProxyHarness({
+      media: (identity) => new MediaAnchor(relay, identity, defaultMediaPolicy),
+    });
+    for (const [n, q] of [1000, 500, 500].entries())
+      harness.bind('bob', `sip:bob@${phones[n]}`, phones[n]!, { q });
+    harness.receive(requestText({ body: 'v=0\r\n' }), carol);
+    answer(harness, harness.take().find(({ message }) => message.method === 'INVITE')!, 486);
+    assert.deepEqual(relay.told, ['offer caller 0', 'drop 0', 'offer caller 1', 'offer caller 2']);
   });
 
   test('a CANCEL ends the search', () => {

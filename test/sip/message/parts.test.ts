@@ -123,8 +123,13 @@ describe('name-addr', () => {
       assert.deepEqual(parsed, parseNameAddr(value));
     });
   }
+  test('a bracket that closes behind its bounds does not close it', () => {
+    assert.equal(parseNameAddr('<sip:x@y>', 0, 8), undefined);
+    assert.equal(parseNameAddr('sip:x@y<', 0, 7)?.uri, 'sip:x@y');
+  });
   for (const bad of [
     '',
+    'sip:a@b>',
     '"open <sip:a@b>',
     'a, b <sip:c@d>',
     '<sip:a@b',

@@ -228,9 +228,28 @@ describe('the layer', () => {
     bench.open(numbered(3));
   });
 
+  test('an INVITE that was answered with 2xx counts towards its limit for 64*T1, and no longer', () => {
+    const bench = new TransactionBench({ maxServerTransactions: 2 });
+    const numbered = (n: number): string => requestText({ branch: `z9hG4bKn${n}` });
+    for (const n of [1, 2]) respond(bench.open(numbered(n)), 200);
+    bench.take();
+    bench.clock.advance(31_999);
+    bench.receive(numbered(3));
+    assert.deepEqual(bench.take(), ['SIP/2.0 503 Service Unavailable']);
+    assert.deepEqual([bench.layer.serverTransactions, bench.layer.unanswered], [2, 0]);
+    // Nor does the flood cut short what it is kept for.
+    bench.receive(numbered(1));
+    assert.deepEqual(bench.take(), []);
+    bench.clock.advance(1);
+    assert.deepEqual([bench.layer.serverTransactions, bench.layer.pendingTimers], [0, 0]);
+    bench.open(numbered(3));
+    assert.deepEqual([bench.layer.serverTransactions, bench.layer.unanswered], [1, 1]);
+  });
+
   test('closed forgets every transaction and every timer without a word', () => {
     const bench = new TransactionBench();
     respond(bench.open(invite), 404);
+    respond(bench.open(requestText({ branch: 'z9hG4bKaccepted' })), 200);
     bench.open(requestText({ method: 'MESSAGE' }));
     bench.send('INVITE');
     bench.send('MESSAGE', 'z9hG4bKother');
