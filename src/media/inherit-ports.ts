@@ -22,7 +22,7 @@ export function inheritPorts(
     // Where the first one goes on by itself, this one was taken out of the bundle, and has no port.
     if (isActive(first) && heads[from] !== index) return;
     const [theirs, ours] = [callee.pairs[from], caller.pairs[from]];
-    if (!theirs || !ours || callee.pairs[index]) return;
+    if (!theirs || !ours) return;
     caller.inheritPort(from, index, instead(from, ours));
     callee.inheritPort(from, index);
   });

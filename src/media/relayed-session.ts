@@ -190,9 +190,12 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
   settle(branch: string): void {
     if (this.#closed || this.#settled === branch || !this.#calleeOf(branch)) return;
     this.#settled = branch;
-    for (const other of this.#callees) if (other.branch !== branch) this.dropBranch(other.branch);
+    // At once: what the caller was told of others counts no more.
     this.#relink();
+    for (const other of this.#callees) if (other.branch !== branch) this.dropBranch(other.branch);
+    this.#releaseUnwanted();
     this.#closeRtcp();
+    this.#showStreams();
     this.#context.forwarder.deliver();
     this.#context.silence.touch(this);
   }
@@ -379,6 +382,13 @@ export class RelayedSession implements MediaSession, Listened, LegGroup {
       const wanted = this.#callees.some((leg) => leg.pairs[index]);
       if (!wanted) caller.closeStream(index);
     }
+  }
+
+  /** A stream that only branches wanted that have lost is over, as where the answer of the one that won came last. */
+  #releaseUnwanted(): void {
+    const [caller, callee] = [this.#caller, this.#chosen];
+    if (!caller || !callee || !this.#answered.includes(callee)) return;
+    for (const index of caller.pairs.keys()) if (!callee.pairs[index]) caller.closeStream(index);
   }
 
   /**

@@ -30,7 +30,7 @@ export function writeDescription(
       `a=candidate:1 ${component} UDP ${2_130_706_432 - component} ${advertisedAddress} ${pair.port + component - 1} typ host`;
     lines.push(candidate(1));
     // Until both sides have agreed to one port RTP has two components (RFC 8445 5.1.1.1); nothing else has (RFC 8839 5.1).
-    if (!pair.muxes && rtpProto.test(section.proto)) lines.push(candidate(2));
+    if (!rtcp[index]?.alone && rtpProto.test(section.proto)) lines.push(candidate(2));
     lines.push('a=end-of-candidates');
     return lines;
   });

@@ -95,6 +95,26 @@ describe('a bundle of which the first stream ends (RFC 9143)', () => {
     });
   }
 
+  for (const party of ['caller', 'callee'] as const) {
+    it(`goes on where the ${party} has just made one of streams that had ports of their own`, async (t) => {
+      const { relay, session, caller, callee, say } = await open(t);
+      const answerer = party === 'caller' ? 'callee' : 'caller';
+      const [mine, theirs] = party === 'caller' ? [caller, callee] : [callee, caller];
+      const before = [await Phone.open(t), await Phone.open(t)];
+      const apart = before.map(({ port }): StreamText => ({ port, attributes: ['rtcp-mux'] }));
+      for (const kind of ['offer', 'answer'] as const)
+        say(kind, kind === 'offer' ? 'caller' : 'callee', sdp('127.0.0.1', ...apart));
+      session.settle('b');
+      const [facing, again] = say('offer', party, bundled('0 1', mine.port, mine.port));
+      assert.equal(again, facing);
+      const [, port] = say('answer', answerer, bundled('1', 0, theirs.port));
+      const bound = session.snapshot().map((stream) => stream.bound.port);
+      assert.deepEqual(bound.sort(), [facing, port].sort());
+      await judge(relay, [theirs, facing!], [mine, port!]);
+      assert.equal(relay.stats.portsInUse, 2, 'one on each side');
+    });
+  }
+
   it('goes on where the one that offers moves at the same time', async (t) => {
     const { relay, caller, callee, say } = await open(t);
     const moved = await Phone.open(t);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import type { MediaRelay, MediaSession, Party } from '../../src/media/media-contract.ts';
+import type { MediaRelay, MediaSession, MediaTap, Party } from '../../src/media/media-contract.ts';
 import { MediaError } from '../../src/media/media-error.ts';
 import type { MediaRelayOptions } from '../../src/media/media-relay.ts';
 import type { ManualClock } from '../support/manual-clock.ts';
@@ -246,6 +246,22 @@ describe('a session of the media relay', () => {
       rewrite('answer', 'callee', 'b', sdp('10.7.7.7', 5000, 0));
       await relay.flush();
       assert.equal(relay.stats.portsInUse, 6);
+    });
+
+    it('gives it back where the branch that wins has refused it, and another had not', async (t) => {
+      const { relay, session, rewrite } = await setUp(t);
+      for (const branch of ['a', 'b']) rewrite('offer', 'caller', branch, sdp('10.9.9.9', 4000, 4002));
+      rewrite('answer', 'callee', 'a', sdp('10.8.8.8', 5000, 0));
+      rewrite('answer', 'callee', 'b', sdp('10.7.7.7', 5000, 5002));
+      let tapped: readonly unknown[] = [];
+      const setStreams = (streams: readonly unknown[]): void => void (tapped = streams);
+      session.attach({ setStreams } as unknown as MediaTap);
+      assert.equal(tapped.length, 10);
+      session.settle('a');
+      assert.equal(tapped.length, 4);
+      await relay.flush();
+      assert.equal(relay.stats.portsInUse, 4);
+      assert.equal(session.snapshot().length, 2);
     });
   });
 

@@ -29,10 +29,11 @@ function boundAt(address: string): number[] {
 function readBoundAt(address: string): number[] {
   const hex = [...address.split('.')].reverse().map((byte) => Number(byte).toString(16).padStart(2, '0'));
   const lines = readFileSync('/proc/net/udp', 'latin1').matchAll(/^ *\d+: ([0-9A-F]{8}):([0-9A-F]{4}) /gm);
-  return [...lines]
+  const ports = [...lines]
     .filter(([, local]) => local === hex.join('').toUpperCase())
-    .map(([, , port]) => Number.parseInt(port!, 16))
-    .sort((a, b) => a - b);
+    .map(([, , port]) => Number.parseInt(port!, 16));
+  // Where others open theirs meanwhile it tells some twice.
+  return [...new Set(ports)].sort((a, b) => a - b);
 }
 
 class Side {
@@ -414,6 +415,25 @@ for (const forwarder of kinds) {
       await call.close();
     });
 
+    it('one that is not to be had again is no candidate of ICE', async (t) => {
+      const { relay, clock } = await start(t, forwarder);
+      const call = await Call.open(t, relay, clock);
+      const { caller, chosen: callee } = call;
+      const web = (side: Side, muxes: boolean): string =>
+        `${side.text(muxes, side.rtcp, 'UDP/TLS/RTP/SAVPF')}a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\n`;
+      call.say('offer', caller, web(caller, true));
+      call.say('answer', callee, web(callee, true));
+      call.settle();
+      await relay.flush();
+      await squat(t, callee.relayPort + 1);
+      for (const muxes of [false, true]) {
+        const offer = call.say('offer', caller, web(caller, true));
+        assert.equal(offer.match(/^a=candidate:/gm)?.length, 1);
+        assert.match(offer, new RegExp(`^a=rtcp:${callee.relayPort}\r$`, 'm'));
+        call.say('answer', callee, web(callee, muxes));
+      }
+    });
+
     it('whoever sent reports there long ago is forgotten: they may come from another port', async (t) => {
       const { relay, clock } = await start(t, forwarder);
       const call = await Call.open(t, relay, clock);
@@ -440,6 +460,22 @@ for (const forwarder of kinds) {
       await stranger.send(rtcp('x'), caller.relayPort + 1);
       await hears(caller.rtcp);
       assert.equal(call.session.snapshot()[0]?.droppedStrangers, 1);
+    });
+
+    it('a branch that loses while an offer is open there takes none from the one that wins', async (t) => {
+      const { relay, clock } = await start(t, forwarder);
+      const call = await Call.open(t, relay, clock, 2);
+      const { caller } = call;
+      const [winner, loser] = call.callees as [Side, Side];
+      // Each port has keys of its own: the caller has RTCP as the branch has it that is heard.
+      const web = (side: Side, muxes: boolean): string => side.text(muxes, side.rtcp, 'UDP/TLS/RTP/SAVPF');
+      for (const callee of call.callees) call.say('offer', caller, web(caller, true), callee);
+      assert.doesNotMatch(call.say('answer', winner, web(winner, false), winner), /rtcp-mux/);
+      assert.match(call.say('answer', loser, web(loser, true), loser), /^a=rtcp-mux\r$/m);
+      call.say('offer', caller, web(caller, true), loser);
+      call.settle(winner);
+      await call.judge();
+      await call.close();
     });
 
     it('an offer without a description leaves it to the answer in the ACK', async (t) => {
