@@ -14,7 +14,8 @@ export type KernelForwarder = 'kernel' | 'kernel-xdp';
 /**
  * Sockets by system call, and a program in the kernel for flows that are settled. All of it hangs on descriptors
  * of this process: nothing is left of it when that ends, in whatever way. Throws BpfError, which says what is
- * missing. `kernel` takes TCX where the kernel has it and else XDP; `kernel-xdp` is XDP outside of drivers.
+ * missing; `attach` throws NetlinkError. `kernel` takes TCX where the kernel has it and else XDP; `kernel-xdp` is XDP
+ * outside of drivers.
  */
 export function kernelSource(libc: Libc, forwarder: KernelForwarder): SocketSource {
   const loaded = load(libc, forwarder);
